@@ -1,0 +1,286 @@
+//! What the fleet file defines, once it makes sense: customers, services, promises, maintenance, channels.
+//!
+//! Plain data, valid ever after; `fleet_file` makes it, `store` keeps its versions, pure code reads it.
+//! Checks and their rules are [`nines_shared::check`], since probes know them too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use nines_shared::check::Check;
+use nines_shared::id::{ChannelId, CustomerId, RegionId, ServiceId};
+use nines_shared::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a fleet file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fleet {
+    /// A label on everything: results, alerts, reports.
+    pub environment: String,
+    /// Where the aggregator listens and keeps its data.
+    pub aggregator: AggregatorSettings,
+    /// In the file's order.
+    pub regions: Vec<Region>,
+    /// In the file's order.
+    pub customers: Vec<Customer>,
+    /// In the file's order.
+    pub services: Vec<Service>,
+    /// In the file's order.
+    pub checks: Vec<Check>,
+    /// In the file's order.
+    pub maintenance: Vec<Maintenance>,
+    /// In the file's order.
+    pub channels: Vec<Channel>,
+    /// In the file's order, which decides.
+    pub routes: Vec<Route>,
+}
+
+/// Where the aggregator listens and keeps its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregatorSettings {
+    /// Probes talk here, mutual TLS.
+    pub probes: SocketAddr,
+    /// People, API, /metrics.
+    pub web: SocketAddr,
+    /// The database's file.
+    pub database: PathBuf,
+    /// How people and probes reach this aggregator from outside, for links and join lines, where it is not `web`.
+    pub public_url: Option<url::Url>,
+    /// Addresses that webhooks may go to although they are not public.
+    pub webhook_allow: Vec<ipnet::IpNet>,
+}
+
+/// Where we look from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// Its id.
+    pub id: RegionId,
+    /// As people call it.
+    pub name: String,
+}
+
+/// Who an SLA is with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Its id.
+    pub id: CustomerId,
+    /// As people call it.
+    pub name: String,
+    /// IANA name; known to exist.
+    pub timezone: String,
+}
+
+/// What the customer sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its id.
+    pub id: ServiceId,
+    /// As people call it; its id where the file gives no name.
+    pub name: String,
+    /// Whom the SLA is with.
+    pub customer: CustomerId,
+    /// When its life begins; `None`: when it was first loaded, or its first sample if that is earlier.
+    pub since: Option<Timestamp>,
+    /// How its checks make its timeline.
+    pub rule: ServiceRule,
+    /// What we aim for.
+    pub slo: Option<Slo>,
+    /// What we signed.
+    pub sla: Option<Sla>,
+}
+
+/// How the timelines of a service's checks make its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceRule {
+    /// All must work: the worst of them, in the order down > unknown > degraded > up.
+    #[default]
+    All,
+    /// One suffices (redundant endpoints): the best of them.
+    Any,
+}
+
+/// What we aim for. Ours, stricter than the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slo {
+    /// The objective for availability, in parts per million.
+    pub availability_ppm: u32,
+    /// The objective for the 95th percentile of latency, in ms.
+    pub latency_p95_ms: Option<i64>,
+    /// The rolling window, in ms.
+    pub window_ms: i64,
+}
+
+/// What we signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sla {
+    /// The promised availability, in parts per million.
+    pub objective_ppm: u32,
+    /// Over which time it is judged.
+    pub period: Period,
+    /// How the contract counts.
+    pub policy: Policy,
+    /// What the customer gets back; the lowest tier whose `below` the figure is under counts.
+    pub credits: Vec<Credit>,
+}
+
+/// Over which time an SLA is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// The calendar month in the customer's zone.
+    Month,
+    /// The last so many ms.
+    Rolling(i64),
+}
+
+/// How a contract counts: stated in every report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// What is counted.
+    pub method: Method,
+    /// The length of a slice, in ms, where the method counts slices.
+    pub slice_ms: i64,
+    /// What unknown time is.
+    pub unknown: UnknownIs,
+    /// What degraded time is.
+    pub degraded: DegradedIs,
+    /// Outages shorter than this are not contractual downtime, in ms.
+    pub min_outage_ms: i64,
+    /// Weekly hours in the customer's zone; time outside is excluded. `None`: always.
+    pub service_hours: Option<Vec<ServiceHours>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            method: Method::Time,
+            slice_ms: 60_000,
+            unknown: UnknownIs::Exclude,
+            degraded: DegradedIs::Up,
+            min_outage_ms: 0,
+            service_hours: None,
+        }
+    }
+}
+
+/// What an SLA counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Milliseconds.
+    Time,
+    /// Slices of time; one is bad if more than half of its observed time is down.
+    Timeslices,
+    /// Planned samples.
+    Occurrences,
+}
+
+/// What a contract takes unknown time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownIs {
+    /// Neither good nor bad.
+    Exclude,
+    /// Bad.
+    Down,
+    /// Good.
+    Up,
+}
+
+/// What a contract takes degraded time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DegradedIs {
+    /// Good.
+    Up,
+    /// Bad.
+    Down,
+}
+
+/// Hours of some days of the week, in the customer's zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHours {
+    /// Days, Monday = 1 to Sunday = 7, sorted.
+    pub days: Vec<u8>,
+    /// Minutes after midnight at which they begin.
+    pub from_minute: u16,
+    /// Minutes after midnight at which they end; up to 1440.
+    pub to_minute: u16,
+}
+
+/// A credit tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// Due where the measured figure is below this, in parts per million.
+    pub below_ppm: u32,
+    /// Per cent of the fee.
+    pub percent: u32,
+}
+
+/// An announced span that is excluded from the accounts: neither good nor bad.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// The service that it is for.
+    pub service: ServiceId,
+    /// When.
+    pub span: Span,
+    /// Why, for the report.
+    pub reason: String,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// How it is reached.
+    pub kind: ChannelKind,
+}
+
+/// How a channel is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// A signed POST.
+    Webhook {
+        /// To where.
+        url: url::Url,
+        /// The key of the signature.
+        secret: Option<Secret>,
+    },
+}
+
+/// Where a secret is to be found; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In an environment variable.
+    Env(String),
+    /// In a file, its last line break cut.
+    File(PathBuf),
+}
+
+/// Which alerts go to which channels. All conditions that are there must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// Only of this customer's services.
+    pub customer: Option<CustomerId>,
+    /// Only of this service.
+    pub service: Option<ServiceId>,
+    /// Only of this severity.
+    pub severity: Option<Severity>,
+    /// Where they go.
+    pub channels: Vec<ChannelId>,
+    /// Whether later routes are looked at too.
+    pub continues: bool,
+}
+
+/// How loud an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// For working hours.
+    Ticket,
+    /// Now.
+    Page,
+}

@@ -1,0 +1,2 @@
+//! `nines`: the aggregator and everything an operator does.
+fn main() {}

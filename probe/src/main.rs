@@ -1,0 +1,2 @@
+//! `nines-probe`: the agent on an edge VM.
+fn main() {}

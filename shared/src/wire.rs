@@ -1,0 +1,136 @@
+//! The messages between probe and aggregator, their version and their limits.
+//!
+//! JSON over mutual TLS; batches compressed with zstd. Readers ignore fields that they do not know and
+//! default those that an older writer does not send, so neighbours in version keep understanding each
+//! other. The paths carry the version: a change that breaks one is a new path, the old one still read.
+//!
+//! | request | by | answer |
+//! |---|---|---|
+//! | `POST /v1/join` [`JoinRequest`] | one without certificate | [`JoinResponse`] |
+//! | `GET /v1/assignment?have=DIGEST&wait_ms=N` | probe | [`Assignment`], or 304 after the wait |
+//! | `POST /v1/batches` [`Batch`] | probe | [`Ack`] once all of it is committed and synced |
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Check;
+use crate::id::{ProbeId, RegionId};
+use crate::sample::Sample;
+use crate::time::Timestamp;
+
+/// Where a probe enrols.
+pub const JOIN_PATH: &str = "/v1/join";
+/// Where a probe asks what to do.
+pub const ASSIGNMENT_PATH: &str = "/v1/assignment";
+/// Where a probe delivers.
+pub const BATCHES_PATH: &str = "/v1/batches";
+
+/// The most samples in one batch.
+pub const MAX_BATCH_SAMPLES: usize = 1_000;
+/// The most bytes of a batch as it comes over the wire.
+pub const MAX_BATCH_BYTES: usize = 1 << 20;
+/// The most bytes of a batch once decompressed; a larger one is refused without decompressing the rest.
+pub const MAX_BATCH_DECODED_BYTES: usize = 8 << 20;
+/// The most bytes of any answer that a probe reads.
+pub const MAX_ANSWER_BYTES: usize = 32 << 20;
+/// How long the aggregator may keep a probe waiting for a new assignment, in ms.
+pub const MAX_WAIT_MS: u64 = 25_000;
+/// How far in the aggregator's future a sample may lie, in ms. Beyond it the clock is surely wrong.
+pub const MAX_FUTURE_MS: i64 = 10_000;
+/// The clock offset above which a probe's samples are `inconclusive: clock`, in ms.
+pub const MAX_CLOCK_OFFSET_MS: i64 = 1_000;
+
+/// What a probe is to do, all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Digest of `region` and `checks`: equal digests, equal work.
+    pub digest: String,
+    /// The region that the probe looks from.
+    pub region: RegionId,
+    /// The checks of that region.
+    pub checks: Vec<Check>,
+    /// The aggregator's clock when it answered, for the probe's offset.
+    pub now: Timestamp,
+}
+
+/// Samples on their way to the aggregator, and how the probe is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Who sends it; must be whom the certificate names.
+    pub probe: ProbeId,
+    /// The samples, oldest first; may be none, and then it is a sign of life.
+    pub samples: Vec<Sample>,
+    /// How the probe is.
+    #[serde(default)]
+    pub health: Health,
+}
+
+/// How a probe is, told with every batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// The probe's version.
+    pub version: String,
+    /// Drawn at each start of the probe.
+    pub boot_id: String,
+    /// Samples in the spool that are not acknowledged yet, this batch included.
+    pub spooled: u64,
+    /// Samples that were dropped since the spool was made because it was full.
+    pub dropped: u64,
+    /// Samples that the aggregator has refused and the spool keeps.
+    pub refused: u64,
+    /// Slots given up as `overrun` or `saturated` since the probe's start.
+    pub missed: u64,
+    /// Offset of the probe's wall clock against the aggregator's, in ms; positive where the probe is ahead.
+    pub clock_offset_ms: Option<i64>,
+    /// Half the round trip of that measurement, in ms: the offset's uncertainty.
+    pub clock_uncertainty_ms: Option<i64>,
+    /// Lateness of starts since the batch before, in ms: the largest.
+    pub lateness_max_ms: Option<i64>,
+    /// Whether the probe's canaries answer; `None` where it has none.
+    pub canaries_ok: Option<bool>,
+}
+
+/// Everything in the batch is committed and synced. Nothing else than this, with status 200, is a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// How many samples the batch had; the probe compares.
+    pub samples: usize,
+    /// How many of them were new.
+    pub stored: usize,
+    /// The aggregator's clock when it answered, for the probe's offset.
+    pub now: Timestamp,
+}
+
+/// Why a request was refused: the body of every 4xx and 5xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A stable code, such as `foreign_check`.
+    pub error: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+    /// The index of the sample at fault, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<usize>,
+}
+
+/// A probe's request to be let in: its one-time token and a request for a certificate of its own key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The secret part of the token that `nines probe invite` printed.
+    pub token: String,
+    /// PKCS #10, PEM. The key stays with the probe.
+    pub csr_pem: String,
+}
+
+/// What a probe is once it is let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinResponse {
+    /// Its name.
+    pub probe: ProbeId,
+    /// Its region.
+    pub region: RegionId,
+    /// Its certificate, PEM.
+    pub certificate_pem: String,
+    /// The authority that signed it and the aggregator's own, PEM.
+    pub ca_pem: String,
+}
