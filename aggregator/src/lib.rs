@@ -1,5 +1,19 @@
 //! The aggregator: it stores samples, computes what customers see against their SLA, pages people when
 //! regions agree, and writes the report. `docs/ARCHITECTURE.md` is the map.
 
+pub mod alert;
+pub mod cli;
+pub mod control;
+pub mod counters;
 pub mod definition;
+pub mod evaluator;
+pub mod fleet_file;
+pub mod gateway;
+pub mod incident;
+pub mod quickstart;
+pub mod report;
+pub mod running;
+pub mod serve;
+pub mod store;
 pub mod uptime;
+pub mod web;

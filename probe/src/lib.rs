@@ -1,3 +1,15 @@
 //! The agent on an edge VM: turns slots into samples and never loses one. `docs/ARCHITECTURE.md` is the map.
 
+pub mod agent;
+pub mod assignment;
+pub mod canary;
+pub mod cli;
+pub mod clock_watch;
+pub mod dispatch;
+pub mod identity;
+pub mod probe_file;
 pub mod prober;
+pub mod schedule;
+pub mod spool;
+pub mod uplink;
+pub mod waterfall;

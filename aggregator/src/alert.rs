@@ -1,0 +1,1 @@
+//! Alerts: routes, the outbox's loop, channels.

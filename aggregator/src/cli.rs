@@ -1,0 +1,1 @@
+//! The commands of `nines`, one file a command.

@@ -1,0 +1,1 @@
+//! The tick: read, judge, and write transitions with their notifications in one transaction.

@@ -1,0 +1,1 @@
+//! The fleet file: TOML → definitions, every error with its place.

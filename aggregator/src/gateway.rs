@@ -1,0 +1,1 @@
+//! The probes' door: mutual TLS, enrolment, ingest, assignments.

@@ -1,0 +1,1 @@
+//! Incidents: (verdicts, now) → transitions, by pure functions.

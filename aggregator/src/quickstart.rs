@@ -1,0 +1,1 @@
+//! `nines quickstart`: the whole product on one machine in two minutes.

@@ -1,0 +1,1 @@
+//! The report: one model, and its renderings.

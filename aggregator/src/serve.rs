@@ -1,0 +1,1 @@
+//! `nines serve`: wires the rooms together, and takes them down in order.

@@ -1,0 +1,1 @@
+//! The agent: assignment, schedule, dispatch, spool and uplink, wired together.

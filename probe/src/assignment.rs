@@ -1,0 +1,1 @@
+//! Fetched, verified, cached: a cold start works while the aggregator is away.

@@ -1,0 +1,1 @@
+//! Whether this machine's wall clock can be believed.

@@ -1,0 +1,1 @@
+//! Sleep until due, take a permit, run, hand to the spool.

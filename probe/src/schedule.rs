@@ -1,0 +1,1 @@
+//! PURE: due(now) → what to run; overrun slots named, never replayed in a burst.

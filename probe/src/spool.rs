@@ -1,0 +1,1 @@
+//! Durable, bounded queue (SQLite): append, peek, acknowledge, what was dropped.

@@ -1,0 +1,1 @@
+//! Batches out, acks in, backoff with jitter.
