@@ -24,6 +24,10 @@ pub const ASSIGNMENT_PATH: &str = "/v1/assignment";
 /// Where a probe delivers.
 pub const BATCHES_PATH: &str = "/v1/batches";
 
+/// The name in the gateway's certificate. Probes verify this name against the private authority whatever
+/// host they dial: a fleet's trust does not hang on DNS, nor on where the aggregator lives this month.
+pub const AGGREGATOR_NAME: &str = "aggregator.nines.internal";
+
 /// The most samples in one batch.
 pub const MAX_BATCH_SAMPLES: usize = 1_000;
 /// The most bytes of a batch as it comes over the wire.
