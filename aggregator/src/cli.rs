@@ -1,1 +1,169 @@
-//! The commands of `nines`, one file a command.
+//! The commands of `nines`, one file a command; here the options they share and the way to them.
+//!
+//! A command is an `Args` and a `run(args, &Global) -> Result<(), Failure>`. It prints its answer to
+//! stdout through `anstream`, which drops colour in a pipe and for `NO_COLOR`, and everything else to
+//! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
+
+pub mod config;
+pub mod failure;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+use crate::definition::Fleet;
+use crate::fleet_file;
+use crate::logging::{self, LogFormat};
+
+#[derive(Debug, Parser)]
+#[command(name = "nines", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    about = "Uptime you can defend: probes look from many regions, nines says what was seen and how sure that is"
+)]
+#[command(after_help = "\
+Examples:
+  nines quickstart                       the whole of it on this machine, with a demo outage
+  nines config check fleet.toml          every error at once, with its line
+  nines serve --config fleet.toml        the aggregator
+
+Exit codes: 0 good, 64 usage, 69 unavailable, 74 I/O, 78 configuration")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The options that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// The fleet file
+    #[arg(long, global = true, value_name = "FILE", default_value = "nines.toml")]
+    pub config: PathBuf,
+    /// How log lines are written to stderr
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Which log lines: a level, or levels by room such as info,nines::gateway=debug [default: info for serve, else warn]
+    #[arg(long, global = true, value_name = "FILTER", env = "NINES_LOG")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Config(config::Args),
+}
+
+impl Command {
+    /// What is logged where nobody says: a server tells of its life, a command only of trouble.
+    fn default_log(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "warn",
+        }
+    }
+
+    fn run(self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Config(args) => config::run(args, global),
+        }
+    }
+}
+
+/// Reads the command line, runs the command, says what went wrong and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return refuse(&answer),
+    };
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    let filter = cli.global.log.clone().unwrap_or_else(|| cli.command.default_log().to_owned());
+    logging::start(cli.global.log_format, &filter).map_err(|error| Failure::Usage(error.to_string()))?;
+    cli.command.run(&cli.global)
+}
+
+/// Prints clap's answer: help and version are good and go to stdout, the rest is wrong usage.
+fn refuse(answer: &clap::Error) -> ExitCode {
+    // A closed stdout (`nines --help | head -1`) is no reason to complain.
+    let _closed = answer.print();
+    if answer.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS }
+}
+
+impl Global {
+    /// The fleet that `--config` describes; its warnings are logged.
+    ///
+    /// # Errors
+    /// [`Failure::FleetFile`] with every error of the file.
+    pub fn fleet(&self) -> Result<Fleet, Failure> {
+        let (fleet, warnings) = fleet_file::load(&self.config)?;
+        for warning in &warnings {
+            tracing::warn!(place = %warning.place(), key = warning.key, "fleet_file.warning: {}", warning.message);
+        }
+        Ok(fleet)
+    }
+}
+
+/// Runs what waits to its end, on a runtime of its own.
+///
+/// # Errors
+/// What `future` gives; [`Failure::Unavailable`] where the machine gives no threads.
+pub fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unavailable(format!("can't start the runtime: {error}")))?;
+    runtime.block_on(future)
+}
+
+/// Runs `nines` with `arguments` as if typed, for tests that need no process of their own.
+///
+/// # Errors
+/// As the command's; [`Failure::Usage`] where clap refuses the arguments.
+pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<(), Failure> {
+    start(Cli::try_parse_from(arguments).map_err(|error| Failure::Usage(error.to_string()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Every command that a person can end at, with its path.
+    fn leaves(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let path = format!("{path} {}", command.get_name());
+        let below: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+        if below.is_empty() {
+            return vec![(path, command.clone())];
+        }
+        below.into_iter().flat_map(|sub| leaves(sub, &path)).collect()
+    }
+
+    #[test]
+    fn the_commands_make_sense_to_clap() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_shows_an_example() {
+        for (path, mut command) in leaves(&Cli::command(), "") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{path} has no example in its help");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_told_from_a_wish_for_help() {
+        let wrong = Cli::try_parse_from(["nines", "confg"]).unwrap_err();
+        assert_eq!(format!("{:?}", refuse(&wrong)), format!("{:?}", ExitCode::from(64)));
+        let help = Cli::try_parse_from(["nines", "--help"]).unwrap_err();
+        assert_eq!(format!("{:?}", refuse(&help)), format!("{:?}", ExitCode::SUCCESS));
+    }
+}

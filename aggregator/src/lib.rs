@@ -10,6 +10,7 @@ pub mod evaluator;
 pub mod fleet_file;
 pub mod gateway;
 pub mod incident;
+pub mod logging;
 pub mod quickstart;
 pub mod report;
 pub mod running;

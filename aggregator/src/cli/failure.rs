@@ -1,0 +1,59 @@
+//! How a command fails: what it says and the exit code it leaves. The codes are those of `sysexits.h`
+//! and an interface: scripts rely on them.
+
+use std::process::ExitCode;
+
+use crate::fleet_file::FleetFileErrors;
+
+/// Wrong usage: `EX_USAGE`.
+pub const USAGE: u8 = 64;
+/// Something that is needed is not there or does not answer: `EX_UNAVAILABLE`.
+pub const UNAVAILABLE: u8 = 69;
+/// Reading or writing failed: `EX_IOERR`.
+pub const IO: u8 = 74;
+/// The configuration is wrong: `EX_CONFIG`.
+pub const CONFIGURATION: u8 = 78;
+
+/// Why a command did not do what it was asked. Messages are lower-case fragments that carry the path or
+/// id involved and the mend.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was asked makes no sense: an unknown id, a window that ends before it begins.
+    #[error("{0}")]
+    Usage(String),
+    /// Something needed is not there: no server, a port taken, nothing to report.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A file, the database or a socket failed.
+    #[error("{0}")]
+    Io(String),
+    /// The configuration is wrong, apart from the fleet file's own errors.
+    #[error("{0}")]
+    Configuration(String),
+    /// The fleet file is wrong, with every error and its place.
+    #[error(transparent)]
+    FleetFile(#[from] FleetFileErrors),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Unavailable(_) => UNAVAILABLE,
+            Self::Io(_) => IO,
+            Self::Configuration(_) | Self::FleetFile(_) => CONFIGURATION,
+        }
+    }
+
+    /// Tells the person at the terminal, and gives the code to leave with.
+    pub fn tell(&self) -> ExitCode {
+        match self {
+            Self::FleetFile(errors) => anstream::eprint!("{}", errors.drawn()),
+            Self::Usage(_) | Self::Unavailable(_) | Self::Io(_) | Self::Configuration(_) => {
+                anstream::eprintln!("nines: {self}");
+            }
+        }
+        ExitCode::from(self.exit_code())
+    }
+}
