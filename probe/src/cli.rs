@@ -1,1 +1,3 @@
 //! The commands of `nines-probe`.
+
+pub mod check;
