@@ -2,8 +2,34 @@
 //!
 //! `docs/METHOD.md` says what the words mean. Nothing here reads a clock, a file or a socket; `now`
 //! comes in as an argument, so any figure can be recomputed by whoever holds the samples (INV-7).
+//!
+//! The way of the data: [`region_state`] turns one region's samples into what it says through time, under
+//! three hold rules at once ([`bounds`]); [`verdict`] counts the regions' voices; [`service`] puts the checks
+//! together and [`accounts`] adds up milliseconds beside [`maintenance`]. [`sla`], [`slo`] and [`percentile`]
+//! read the result; [`calendar`] alone knows time zones.
 
+pub mod accounts;
+pub mod bounds;
 pub mod calendar;
+pub mod maintenance;
+pub mod outage;
+pub mod percentile;
+pub mod region_state;
+pub mod service;
+pub mod sla;
+pub mod slo;
+pub mod timeline;
+pub mod verdict;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod model;
+
+pub use accounts::Accounts;
+pub use outage::Outage;
+pub use service::{CheckAssessment, RegionAssessment, ServiceAssessment};
+pub use timeline::Timeline;
 
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
@@ -57,6 +83,17 @@ pub struct CheckRecord {
     pub regions: Vec<RegionSamples>,
 }
 
+impl CheckRecord {
+    /// The spans in which each version is in force, in order, up to the check's removal.
+    pub fn in_force(&self) -> impl Iterator<Item = (Span, &Check)> {
+        self.versions.iter().enumerate().filter_map(|(index, version)| {
+            let next = self.versions.get(index + 1).map_or(Timestamp::MAX, |next| next.valid_from);
+            let span = Span::new(version.valid_from, next.min(self.removed_at));
+            (!span.is_empty()).then_some((span, &version.check))
+        })
+    }
+}
+
 /// A service through time, and what was seen of it: all that its figures depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRecord {
@@ -86,4 +123,35 @@ pub enum Verdict {
     Unknown,
     /// It fails.
     Down,
+}
+
+impl Verdict {
+    /// All of them, from best to worst.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Degraded, Self::Unknown, Self::Down];
+
+    /// Its stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Unknown => "unknown",
+            Self::Down => "down",
+        }
+    }
+
+    /// What a sample of this outcome says of its region; `None` where it says nothing.
+    pub const fn of_outcome(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Up => Some(Self::Up),
+            Outcome::Degraded => Some(Self::Degraded),
+            Outcome::Down => Some(Self::Down),
+            Outcome::Inconclusive => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.code())
+    }
 }

@@ -1,0 +1,1 @@
+//! A slow, obviously right model, and the laws that hold for every record.

@@ -1,0 +1,1 @@
+//! The contract: what was promised, what was delivered, what is owed.
