@@ -1,8 +1,47 @@
 //! The schema's versions: forward in one transaction, and a newer file is refused.
 
-use super::{definitions, incidents, outbox, probes, samples};
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{StoreError, definitions, incidents, outbox, probes, samples};
+
+/// Marks the file as ours: "Nine" in ASCII.
+const APPLICATION_ID: i32 = 0x4e69_6e65;
 
 /// Each migration is a list of SQL scripts; the number of migrations applied is the file's `user_version`.
 /// Each room's file holds the tables it owns.
-pub(super) const MIGRATIONS: &[&[&str]] =
+const MIGRATIONS: &[&[&str]] =
     &[&[samples::TABLES, definitions::TABLES, probes::TABLES, incidents::TABLES, outbox::TABLES]];
+
+/// Brings the file forward to this version: all the way, or not at all.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction, path)?;
+    for script in MIGRATIONS.iter().skip(found).copied().flatten() {
+        transaction.execute_batch(script)?;
+    }
+    if found < MIGRATIONS.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Refuses a file whose tables are not those of this version.
+pub(super) fn must_be_current(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let (found, known) = (version(connection, path)?, MIGRATIONS.len());
+    if found < known { Err(StoreError::Older { path: path.to_owned(), found, known }) } else { Ok(()) }
+}
+
+/// The version of the file's tables, 0 for an empty file.
+fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables != 0 && number("application_id")? != i64::from(APPLICATION_ID) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    let (found, known) = (usize::try_from(number("user_version")?).unwrap_or(usize::MAX), MIGRATIONS.len());
+    if known < found { Err(StoreError::Newer { path: path.to_owned(), found, known }) } else { Ok(found) }
+}

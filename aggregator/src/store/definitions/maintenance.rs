@@ -1,0 +1,156 @@
+//! Maintenance windows, announced by the file or by a person, and cancelled by either.
+//!
+//! A window that is cancelled while it lasts ends there: what had passed stays excluded. One that left the
+//! file after it was over stays as it was, since tidying a file must not rewrite the past.
+
+use nines_shared::id::ServiceId;
+use nines_shared::time::{Span, Timestamp};
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::Changes;
+use crate::definition::Maintenance;
+use crate::store::StoreError;
+
+/// A window with its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Its number, by which it is cancelled.
+    pub no: i64,
+    /// As it was announced.
+    pub window: Maintenance,
+    /// When it ends as it counts: as announced, or earlier where it was cancelled.
+    pub until: Timestamp,
+    /// Whether the fleet file announced it.
+    pub from_file: bool,
+    /// When it was announced.
+    pub granted_at: Timestamp,
+    /// By whom.
+    pub granted_by: String,
+    /// When it was cancelled, where it was.
+    pub cancelled_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, cancelled_at";
+
+/// Announces a window on behalf of `by`; returns its number.
+///
+/// # Errors
+/// What SQLite says.
+pub fn add(tx: &Transaction<'_>, window: &Maintenance, by: &str, now: Timestamp) -> Result<i64, StoreError> {
+    announce(tx, window, ("command", by), now)
+}
+
+/// Cancels window number `no`: one that lasts ends at `now`, one to come never begins, and one that is over was
+/// granted by mistake and never counted. `None` where there is no such window or it is cancelled already.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn cancel(tx: &Transaction<'_>, no: i64, now: Timestamp) -> Result<Option<Announced>, StoreError> {
+    tx.prepare_cached(
+        "UPDATE maintenance SET cancelled_at = ?2, until = CASE WHEN ?2 < ends_at THEN max(?2, starts_at) ELSE starts_at END
+         WHERE no = ?1 AND cancelled_at IS NULL
+         RETURNING no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, cancelled_at",
+    )?
+    .query_and_then(params![no, now.as_ms()], announced)?
+    .next()
+    .transpose()
+}
+
+/// Every window, cancelled ones too, in order of time.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn list(conn: &Connection) -> Result<Vec<Announced>, StoreError> {
+    let mut statement =
+        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM maintenance ORDER BY starts_at, ends_at, no"))?;
+    statement.query_and_then([], announced)?.collect()
+}
+
+/// The windows of `service` that count and touch `window`, as they count, in order of time.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn of_service(conn: &Connection, service: &ServiceId, window: Span) -> Result<Vec<Maintenance>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM maintenance
+         WHERE service = ?1 AND starts_at < ?3 AND ?2 < until AND starts_at < until ORDER BY starts_at, until, reason"
+    ))?;
+    let rows =
+        statement.query_and_then(params![service.as_str(), window.from.as_ms(), window.to.as_ms()], announced)?;
+    rows.map(|row| {
+        let Announced { mut window, until, .. } = row?;
+        window.span.to = until;
+        Ok(window)
+    })
+    .collect()
+}
+
+/// Makes the file's windows those of `wanted`.
+pub(super) fn load(
+    tx: &Transaction<'_>,
+    wanted: &[Maintenance],
+    now: Timestamp,
+    changes: &mut Changes,
+) -> Result<(), StoreError> {
+    let there = list(tx)?.into_iter().filter(|known| known.from_file && known.cancelled_at.is_none());
+    let mut there: Vec<Announced> = there.collect();
+    for window in wanted {
+        match there.iter().position(|known| known.window == *window) {
+            Some(index) => drop(there.swap_remove(index)),
+            None => {
+                announce(tx, window, ("file", "fleet file"), now)?;
+                changes.added.push(named(window));
+            }
+        }
+    }
+    for gone in there.into_iter().filter(|gone| now < gone.window.span.to) {
+        cancel(tx, gone.no, now)?;
+        changes.removed.push(named(&gone.window));
+    }
+    Ok(())
+}
+
+fn named(window: &Maintenance) -> String {
+    format!("maintenance of {} from {}", window.service, window.span.from)
+}
+
+fn announce(
+    tx: &Transaction<'_>,
+    window: &Maintenance,
+    (origin, by): (&str, &str),
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let Span { from, to } = window.span;
+    tx.prepare_cached(
+        "INSERT INTO maintenance (service, starts_at, ends_at, until, reason, origin, granted_at, granted_by)
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        window.service.as_str(),
+        from.as_ms(),
+        to.as_ms(),
+        window.reason,
+        origin,
+        now.as_ms(),
+        by
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+fn announced(row: &Row<'_>) -> Result<Announced, StoreError> {
+    let at = |column| row.get::<_, i64>(column).map(Timestamp::from_ms);
+    let service: String = row.get(1)?;
+    let service = service.parse().map_err(|why: nines_shared::id::IdError| StoreError::Unreadable {
+        what: "a maintenance window".to_owned(),
+        why: why.to_string(),
+    })?;
+    Ok(Announced {
+        no: row.get(0)?,
+        window: Maintenance { service, span: Span::new(at(2)?, at(3)?), reason: row.get(5)? },
+        until: at(4)?,
+        from_file: row.get::<_, String>(6)? == "file",
+        granted_at: at(7)?,
+        granted_by: row.get(8)?,
+        cancelled_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_ms),
+    })
+}
