@@ -1,0 +1,233 @@
+//! A real fleet on loopback: one `nines serve`, several `nines-probe run`, each with its own files, enrolled
+//! the way people enrol them.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::binaries;
+use crate::http::{self, Answer};
+use crate::process::Process;
+use crate::sink::{SECRET, Sink};
+use crate::wait::until;
+
+/// The regions that a fleet of `n` has, and the address that each looks from.
+pub const REGIONS: [(&str, &str); 5] = [
+    ("ap-south", "127.0.0.11"),
+    ("ap-tokyo", "127.0.0.12"),
+    ("eu-west", "127.0.0.13"),
+    ("sa-east", "127.0.0.14"),
+    ("us-east", "127.0.0.15"),
+];
+
+/// A fleet's folder, files and processes. Everything ends when it is dropped.
+#[derive(Debug)]
+pub struct Fleet {
+    folder: TempDir,
+    regions: usize,
+    aggregator: Option<Process>,
+    probes: Vec<Option<Process>>,
+    /// Where probes talk.
+    pub door: SocketAddr,
+    /// Where people look.
+    pub web: SocketAddr,
+}
+
+impl Fleet {
+    /// Starts an aggregator with `checks` (TOML of `[[service]]` and `[[check]]`), invites and joins one probe per
+    /// region, and starts them. Alerts go to `sink`.
+    pub fn start(regions: usize, checks: &str, sink: &Sink) -> Self {
+        let fleet = Self::without_probes(regions, checks, sink);
+        fleet.with_probes()
+    }
+
+    /// Like [`Fleet::start`], with the probes joined but not started.
+    pub fn without_probes(regions: usize, checks: &str, sink: &Sink) -> Self {
+        let folder = TempDir::new().expect("there is room for a temporary folder");
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let probes = (0..regions).map(|_| None).collect();
+        let mut fleet = Self { folder, regions, aggregator: None, probes, door: nowhere, web: nowhere };
+        fleet.write_config(checks, sink);
+        fleet.start_aggregator();
+        // The ports stay the same when the aggregator is started again.
+        fleet.write_config(checks, sink);
+        for index in 0..regions {
+            fleet.join(index);
+        }
+        fleet
+    }
+
+    fn with_probes(mut self) -> Self {
+        for index in 0..self.regions {
+            self.start_probe(index);
+        }
+        self
+    }
+
+    /// The file called `name` in the fleet's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the fleet file anew; the running aggregator takes it up when told or when it notices.
+    pub fn write_config(&self, checks: &str, sink: &Sink) {
+        let mut toml = format!(
+            "environment = \"test\"\n\n[aggregator]\nprobes = \"{}\"\nweb = \"{}\"\ndatabase = \"nines.db\"\nwebhook_allow = [\"127.0.0.0/8\"]\n\n\
+             [[customer]]\nid = \"acme\"\nname = \"Acme GmbH\"\ntimezone = \"Europe/Berlin\"\n\n\
+             [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"http://{}/\", secret = {{ env = \"NINES_HOOK_SECRET\" }} }}\n\n\
+             [[route]]\nchannels = [\"oncall\"]\n",
+            self.door, self.web, sink.address
+        );
+        for (region, _) in &REGIONS[..self.regions] {
+            write!(toml, "\n[[region]]\nid = \"{region}\"\nname = \"{region}\"\n").expect("a String takes text");
+        }
+        toml.push_str(checks);
+        // As people should write it: beside, then renamed, so that nobody ever reads half a file.
+        std::fs::write(self.path("nines.toml.new"), toml).expect("the folder can be written");
+        std::fs::rename(self.path("nines.toml.new"), self.path("nines.toml")).expect("the folder can be written");
+    }
+
+    /// Starts the aggregator (again) and waits until it listens.
+    pub fn start_aggregator(&mut self) {
+        let mut command = self.nines(&["--log-format", "json", "serve", "--config", "nines.toml"]);
+        let mut process = Process::start("nines serve", &mut command);
+        (self.door, self.web) = process.logged("serve.listening", |line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let fields = &line["fields"];
+            let address = |key: &str| fields[key].as_str()?.parse().ok();
+            (fields["message"] == "serve.listening").then(|| Some((address("probes")?, address("web")?)))?
+        });
+        self.aggregator = Some(process);
+    }
+
+    /// The running aggregator.
+    pub fn aggregator(&mut self) -> &mut Process {
+        self.aggregator.as_mut().expect("the aggregator runs")
+    }
+
+    /// Takes the aggregator's process out, to end it.
+    pub fn take_aggregator(&mut self) -> Process {
+        self.aggregator.take().expect("the aggregator runs")
+    }
+
+    /// Starts probe number `index` (again).
+    pub fn start_probe(&mut self, index: usize) {
+        let mut command = Command::new(binaries::nines_probe());
+        command.current_dir(self.folder.path()).env_remove("RUST_LOG");
+        command.args(["--log-format", "json", "--log", "nines_probe=debug,info", "run", "--config"]);
+        command.arg(format!("probe-{index}.toml"));
+        self.probes[index] = Some(Process::start(&format!("nines-probe {index}"), &mut command));
+    }
+
+    /// The running probe number `index`.
+    pub fn probe(&mut self, index: usize) -> &mut Process {
+        self.probes[index].as_mut().expect("the probe runs")
+    }
+
+    /// Takes a probe's process out, to end it.
+    pub fn take_probe(&mut self, index: usize) -> Process {
+        self.probes[index].take().expect("the probe runs")
+    }
+
+    /// The folder where probe number `index` keeps its key and its spool.
+    pub fn probe_state(&self, index: usize) -> PathBuf {
+        self.path(&format!("probe-{index}"))
+    }
+
+    /// `nines` with `arguments`, in the fleet's folder, ready to run.
+    pub fn nines(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binaries::nines());
+        command.current_dir(self.folder.path()).env_remove("RUST_LOG").env("NINES_HOOK_SECRET", SECRET).args(arguments);
+        command
+    }
+
+    /// Runs `nines` with `arguments` to its end; it must succeed. Returns what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        printed(arguments, &self.nines(arguments).output().expect("nines runs"))
+    }
+
+    /// GETs a path of the web side.
+    pub fn get(&self, path: &str) -> Option<Answer> {
+        http::get(self.web, path)
+    }
+
+    /// How many samples the aggregator has stored, by reading its database beside it.
+    pub fn stored(&self) -> i64 {
+        count_samples(&self.path("nines.db"))
+    }
+
+    /// The export of all samples, one JSON object a line, in identity order.
+    pub fn export(&self) -> Vec<serde_json::Value> {
+        let text = self.run(&["export", "--config", "nines.toml"]);
+        text.lines().map(|line| serde_json::from_str(line).expect("an exported line is JSON")).collect()
+    }
+
+    fn join(&self, index: usize) {
+        let (region, source) = REGIONS[index];
+        let line = self.run(&[
+            "probe",
+            "invite",
+            "--region",
+            region,
+            "--name",
+            &format!("probe-{index}"),
+            "--config",
+            "nines.toml",
+        ]);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "join").expect("the join line is printed");
+        let token = words[at + 2];
+        let (url, file) = (format!("https://{}", self.door), format!("probe-{index}.toml"));
+        let mut command = Command::new(binaries::nines_probe());
+        command.current_dir(self.folder.path()).args([
+            "join",
+            &url,
+            token,
+            "--config",
+            &file,
+            "--state",
+            &format!("probe-{index}"),
+        ]);
+        printed(&["join"], &command.output().expect("nines-probe runs"));
+        let path = self.path(&file);
+        let written = std::fs::read_to_string(&path).expect("join writes the probe's file");
+        assert!(written.contains(&self.door.to_string()), "{written}");
+        let state = self.probe_state(index);
+        let toml = format!(
+            "aggregator = \"{url}\"\nstate = \"{}\"\nsource_address = \"{source}\"\ntargets = {{ allow = [\"127.0.0.0/8\"] }}\n",
+            state.display()
+        );
+        std::fs::write(path, toml).expect("the folder can be written");
+    }
+
+    /// Waits until every probe has delivered a sample of every check.
+    pub fn until_all_look(&self, checks: usize) {
+        let wanted = i64::try_from(checks * self.regions).expect("a small number");
+        until("every region has looked at every check", || {
+            (wanted <= distinct_series(&self.path("nines.db"))).then_some(())
+        });
+    }
+}
+
+fn printed(arguments: &[&str], output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments:?} failed with {}:\n{out}\n{err}", output.status);
+    out.into_owned()
+}
+
+fn number(database: &Path, sql: &str) -> i64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(connection) = rusqlite::Connection::open_with_flags(database, flags) else { return 0 };
+    connection.query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+}
+
+fn count_samples(database: &Path) -> i64 {
+    number(database, "SELECT count(*) FROM sample")
+}
+
+fn distinct_series(database: &Path) -> i64 {
+    number(database, "SELECT count(*) FROM (SELECT DISTINCT check_no, region_no FROM sample)")
+}

@@ -1,0 +1,67 @@
+//! Operating it: reload, refusal of a bad file, clean ends.
+
+use rustix::process::Signal;
+
+use nines_tests::fleet::Fleet;
+use nines_tests::sink::Sink;
+use nines_tests::target::Target;
+use nines_tests::wait::until;
+
+fn check(id: &str, target: &Target) -> String {
+    format!(
+        "\n[[check]]\nid = \"{id}\"\nservice = \"shop\"\ninterval = \"1s\"\nregions = [\"ap-south\"]\nhttp = {{ url = \"{}\" }}\n",
+        target.url()
+    )
+}
+
+const SERVICE: &str = "\n[[service]]\nid = \"shop\"\ncustomer = \"acme\"\n";
+
+#[test]
+fn a_new_check_is_looked_at_after_a_reload_and_a_bad_file_leaves_the_old_one_in_force() {
+    let (target, sink) = (Target::start(), Sink::start());
+    let one = format!("{SERVICE}{}", check("first", &target));
+    let mut fleet = Fleet::start(1, &one, &sink);
+    fleet.until_all_look(1);
+
+    fleet.write_config(&format!("{one}\nnonsense = true\n"), &sink);
+    fleet.aggregator().signal(Signal::HUP);
+    fleet
+        .aggregator()
+        .logged("the refusal", |line| (line.contains("refused") && line.contains("nonsense")).then_some(()));
+    let asked = target.asked();
+    until("the old file goes on", || (asked < target.asked()).then_some(()));
+
+    fleet.write_config(&format!("{one}{}", check("second", &target)), &sink);
+    fleet.aggregator().signal(Signal::HUP);
+    until("the new check is looked at", || {
+        fleet.export().iter().any(|sample| sample["check"] == "second").then_some(())
+    });
+}
+
+#[test]
+fn sigterm_ends_both_programs_cleanly_and_a_probe_starts_from_its_cache_while_the_aggregator_is_away() {
+    let (target, sink) = (Target::start(), Sink::start());
+    let mut fleet = Fleet::start(1, &format!("{SERVICE}{}", check("first", &target)), &sink);
+    fleet.until_all_look(1);
+    let (status, _) = fleet.take_aggregator().terminate();
+    assert!(status.success(), "{status}");
+    let (status, log) = fleet.take_probe(0).terminate();
+    assert!(status.success(), "{status}\n{}", log.join("\n"));
+
+    let asked = target.asked();
+    fleet.start_probe(0);
+    until("the probe looks by its cached assignment", || (asked + 2 < target.asked()).then_some(()));
+    let stored = fleet.stored();
+    fleet.start_aggregator();
+    until("what it saw meanwhile arrives", || (stored + 2 < fleet.stored()).then_some(()));
+}
+
+#[test]
+fn a_second_server_on_the_same_database_is_refused_with_a_reason() {
+    let sink = Sink::start();
+    let fleet = Fleet::without_probes(1, SERVICE, &sink);
+    let output = fleet.nines(&["serve", "--config", "nines.toml"]).output().unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("nines.db"), "{text}");
+}

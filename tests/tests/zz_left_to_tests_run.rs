@@ -1,0 +1,28 @@
+//! Not a test: the last word of `cargo test --workspace`, which says what it left to `tests/run`.
+
+use nines_tests::binaries::repository;
+
+fn main() {
+    if std::env::args().any(|argument| argument.contains("ignored")) {
+        return;
+    }
+    let mut left = Vec::new();
+    let folder = repository().join("tests/tests");
+    for entry in std::fs::read_dir(folder).expect("the tests' folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(why) = line.strip_prefix("#[ignore = \"").and_then(|rest| rest.strip_suffix("\"]")) else {
+                continue;
+            };
+            let name =
+                lines.find_map(|line| line.strip_prefix("fn ")).and_then(|rest| rest.split('(').next()).unwrap_or("?");
+            left.push(format!("  {name} ({why})"));
+        }
+    }
+    if !left.is_empty() {
+        left.sort();
+        println!("\nleft to tests/run, which installs what they need from the system:\n{}\n", left.join("\n"));
+    }
+}
