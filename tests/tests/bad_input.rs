@@ -1,5 +1,7 @@
 //! Bad input gets a clear refusal and loses nothing: at the probes' door, and in the files that people write.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
+
 use nines_shared::slot::Cadence;
 use nines_shared::time::Clock;
 use nines_tests::door::Door;

@@ -1,5 +1,7 @@
 //! kill -9 at random moments under load: nothing acknowledged is lost, nothing is counted twice.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
+
 use std::path::Path;
 use std::time::Duration;
 

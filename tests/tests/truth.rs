@@ -5,6 +5,8 @@
 //! timeout where failing means hanging), the truth within the bounds with the same allowance, and the pages must
 //! be exactly those of the outages that several regions saw.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
+
 use std::time::Duration;
 
 use nines_shared::time::Timestamp;
