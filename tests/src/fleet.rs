@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use nines_shared::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::binaries;
@@ -210,6 +211,11 @@ impl Fleet {
             (wanted <= distinct_series(&self.path("nines.db"))).then_some(())
         });
     }
+}
+
+/// An instant as commands take it: RFC 3339 in UTC, to the millisecond.
+pub fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_ms()).expect("an instant of our days").to_string()
 }
 
 fn printed(arguments: &[&str], output: &Output) -> String {

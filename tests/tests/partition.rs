@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nines_tests::fleet::{Fleet, REGIONS};
+use nines_tests::fleet::{Fleet, REGIONS, rfc3339};
 use nines_tests::sink::Sink;
 use nines_tests::target::{Mood, Target};
 use nines_tests::wait::{let_pass, until};
@@ -48,7 +48,7 @@ fn an_outage_during_a_partition_is_counted_and_told_as_history_and_not_paged() {
         });
     }
     let report = |fleet: &Fleet| -> serde_json::Value {
-        let (from, to) = (rfc3339(began.as_ms() - 2_000), rfc3339(ended.as_ms() + 3_000));
+        let (from, to) = (rfc3339(began.plus_ms(-2_000)), rfc3339(ended.plus_ms(3_000)));
         serde_json::from_str(&fleet.run(&["report", "--config", "nines.toml", "--from", &from, "--to", &to])).unwrap()
     };
     let first = report(&fleet);
@@ -72,9 +72,4 @@ fn an_outage_during_a_partition_is_counted_and_told_as_history_and_not_paged() {
     });
     let pages: Vec<_> = sink.alerts().into_iter().filter(|alert| alert.text("severity") == "page").collect();
     assert!(pages.is_empty(), "nothing to page about an outage that is over: {pages:?}");
-}
-
-/// UTC to the millisecond.
-fn rfc3339(ms: i64) -> String {
-    nines::uptime::calendar::rfc3339(nines_shared::time::Timestamp::from_ms(ms))
 }

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use nines_shared::time::Timestamp;
-use nines_tests::fleet::{Fleet, REGIONS};
+use nines_tests::fleet::{Fleet, REGIONS, rfc3339};
 use nines_tests::sink::Sink;
 use nines_tests::target::{Mood, Target};
 use nines_tests::wait::{let_pass, until};
@@ -143,7 +143,7 @@ fn degraded_is_true(scenario: &Scenario, service: &Value, truth: &[(Timestamp, T
 }
 
 fn report(fleet: &Fleet, from: Timestamp, to: Timestamp) -> Value {
-    let (from, to) = (nines::uptime::calendar::rfc3339(from), nines::uptime::calendar::rfc3339(to));
+    let (from, to) = (rfc3339(from), rfc3339(to));
     serde_json::from_str(&fleet.run(&["report", "--config", "nines.toml", "--from", &from, "--to", &to])).unwrap()
 }
 
