@@ -1,6 +1,7 @@
 //! The aggregator: it stores samples, computes what customers see against their SLA, pages people when
 //! regions agree, and writes the report. `docs/ARCHITECTURE.md` is the map.
 
+pub mod acceptance;
 pub mod alert;
 pub mod cli;
 pub mod control;

@@ -52,6 +52,14 @@ pub enum StoreError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// SQLite can't use the file.
+    #[error("database {}: {source}", path.display())]
+    Unusable {
+        /// The database's file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// There is no database to read.
     #[error("there is no database at {}; `nines serve` or `nines import` makes it", .0.display())]
     Missing(PathBuf),
@@ -135,6 +143,13 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// This error with the file that SQLite could not use.
+    fn of(self, path: &Path) -> Self {
+        if let Self::Sqlite(source) = self { Self::Unusable { path: path.to_owned(), source } } else { self }
+    }
+}
+
 impl Store {
     /// Opens the database at `path` for reading and writing, makes it where there is none, and brings an
     /// older one forward. Takes the lock that keeps other processes from writing, and starts the writer's thread.
@@ -146,8 +161,11 @@ impl Store {
         open::refuse_old_library()?;
         let path = open::make_private(path)?;
         let lock = open::lock(&path)?;
-        let mut connection = open::read_write(&path)?;
-        schema::migrate(&mut connection, &path)?;
+        let connection = open::read_write(&path).and_then(|mut connection| {
+            schema::migrate(&mut connection, &path)?;
+            Ok(connection)
+        });
+        let connection = connection.map_err(|error| error.of(&path))?;
         let writer = Writer::start(connection, lock)?;
         Ok(Self(Arc::new(Inner { readers: Readers::new(path.clone()), writer: Some(writer), path })))
     }
@@ -163,7 +181,7 @@ impl Store {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let readers = Readers::new(path.to_owned());
-        readers.run(|connection| schema::must_be_current(connection, path))?;
+        readers.run(|connection| schema::must_be_current(connection, path)).map_err(|error| error.of(path))?;
         Ok(Self(Arc::new(Inner { path: path.to_owned(), writer: None, readers })))
     }
 
@@ -225,16 +243,21 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::mpsc;
+
     use super::*;
+    use nines_shared::check::{Check, Draft, HttpQuestion, Question};
     use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
     use nines_shared::time::Timestamp;
 
-    fn sample(at: i64) -> Sample {
+    /// A plain planned sample of `shop-home`.
+    pub(crate) fn sample(region: &str, at: i64) -> Sample {
         Sample {
             check: "shop-home".parse().unwrap(),
-            region: "eu-west".parse().unwrap(),
-            probe: Some("eu-west-1".parse().unwrap()),
+            region: region.parse().unwrap(),
+            probe: Some(format!("{region}-1").parse().unwrap()),
             kind: SampleKind::Planned,
             scheduled_at: Timestamp::from_ms(at),
             started_at: Timestamp::from_ms(at + 3),
@@ -250,20 +273,196 @@ mod tests {
         }
     }
 
-    fn store() -> (tempfile::TempDir, Store) {
+    /// An HTTP check of the service `shop`.
+    pub(crate) fn check(id: &str, interval_ms: i64, regions: &[&str]) -> Check {
+        let question = HttpQuestion::get("https://shop.example/".parse().unwrap());
+        let regions = regions.iter().map(|region| region.parse().unwrap()).collect();
+        let draft =
+            Draft::new(id.parse().unwrap(), "shop".parse().unwrap(), regions, Question::Http(Box::new(question)));
+        Check::new(Draft { interval_ms, timeout_ms: 1_000, recheck_ms: 1_000.max(interval_ms / 6), ..draft }).unwrap()
+    }
+
+    /// An empty database in a folder that goes with the test.
+    pub(crate) fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("nines.db")).unwrap();
         (folder, store)
     }
 
+    fn put(store: &Store, at: i64) -> Result<samples::Inserted, StoreError> {
+        store.write_blocking(move |tx| samples::insert(tx, &[sample("eu-west", at)], Timestamp::from_ms(at)))
+    }
+
+    fn count(store: &Store) -> u64 {
+        store.read_blocking(samples::count).unwrap()
+    }
+
     #[tokio::test]
-    async fn what_is_written_is_read() {
+    async fn what_is_written_is_read_and_writing_it_again_changes_nothing() {
         let (_folder, store) = store();
         let now = Timestamp::from_ms(2_000);
-        let inserted = store.write(move |tx| samples::insert(tx, &[sample(1_000), sample(2_000)], now)).await.unwrap();
+        let both = [sample("eu-west", 1_000), sample("eu-west", 2_000)];
+        let inserted = store.write(move |tx| samples::insert(tx, &both, now)).await.unwrap();
         assert_eq!(inserted, samples::Inserted { stored: 2, same: 0 });
-        let again = store.write(move |tx| samples::insert(tx, &[sample(1_000)], now)).await.unwrap();
+        let again = store.write(move |tx| samples::insert(tx, &[sample("eu-west", 1_000)], now)).await.unwrap();
         assert_eq!(again, samples::Inserted { stored: 0, same: 1 });
         assert_eq!(store.read(samples::count).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_panics_undoes_nothing_but_its_own() {
+        let (_folder, store) = store();
+        let (go, wait) = mpsc::channel::<()>();
+        let now = Timestamp::from_ms(0);
+        // The first job holds the writer until the others are in the queue, so that all share its transaction.
+        let first = store.write(move |tx| {
+            wait.recv().unwrap();
+            samples::insert(tx, &[sample("eu-west", 1)], now)
+        });
+        let second = store.write(move |tx| {
+            samples::insert(tx, &[sample("eu-west", 2)], now)?;
+            Err::<(), _>(StoreError::Closed)
+        });
+        let third = store.write(move |tx| -> Result<(), StoreError> {
+            samples::insert(tx, &[sample("eu-west", 3)], now)?;
+            panic!("a fault in a job");
+        });
+        let fourth = store.write(move |tx| samples::insert(tx, &[sample("eu-west", 4)], now));
+        let release = async { go.send(()).unwrap() };
+        let (first, second, third, fourth, ()) = tokio::join!(first, second, third, fourth, release);
+        assert!(first.is_ok() && fourth.is_ok());
+        assert!(matches!(second, Err(StoreError::Closed)));
+        assert!(matches!(third, Err(StoreError::Panicked)));
+        assert_eq!(count(&store), 2);
+    }
+
+    #[tokio::test]
+    async fn inv_2_where_the_commit_fails_nobody_in_it_is_told_that_it_is_stored() {
+        let (_folder, store) = store();
+        store
+            .write(|tx| {
+                let child = "CREATE TABLE child (p INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)";
+                Ok(tx.execute_batch(&format!("CREATE TABLE parent (id INTEGER PRIMARY KEY); {child}"))?)
+            })
+            .await
+            .unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let good = store.write(move |tx| {
+            wait.recv().unwrap();
+            samples::insert(tx, &[sample("eu-west", 1)], Timestamp::from_ms(0))
+        });
+        // A broken reference that is only found when the transaction commits.
+        let bad = store.write(|tx| Ok(tx.execute("INSERT INTO child VALUES (1)", [])?));
+        let release = async { go.send(()).unwrap() };
+        let (good, bad, ()) = tokio::join!(good, bad, release);
+        assert!(matches!(good, Err(StoreError::NotCommitted(_))), "{good:?}");
+        assert!(matches!(bad, Err(StoreError::NotCommitted(_))), "{bad:?}");
+        assert_eq!(count(&store), 0);
+        let next = store.write(|tx| samples::insert(tx, &[sample("eu-west", 2)], Timestamp::from_ms(0))).await;
+        assert!(next.is_ok(), "the writer goes on");
+    }
+
+    #[tokio::test]
+    async fn inv_2_where_the_transaction_is_lost_under_a_job_everyone_in_it_is_told() {
+        let (_folder, store) = store();
+        let (go, wait) = mpsc::channel::<()>();
+        let before = store.write(move |tx| {
+            wait.recv().unwrap();
+            samples::insert(tx, &[sample("eu-west", 1)], Timestamp::from_ms(0))
+        });
+        // What SQLite does by itself when the disk is full.
+        let culprit = store.write(|tx| Ok(tx.execute_batch("ROLLBACK")?));
+        let after = store.write(|tx| samples::insert(tx, &[sample("eu-west", 2)], Timestamp::from_ms(0)));
+        let release = async { go.send(()).unwrap() };
+        let (before, culprit, after, ()) = tokio::join!(before, culprit, after, release);
+        assert!(before.is_err() && culprit.is_err());
+        assert_eq!(count(&store), u64::from(after.is_ok()));
+    }
+
+    #[test]
+    fn a_read_sees_one_snapshot() {
+        let (_folder, store) = store();
+        put(&store, 1).unwrap();
+        store
+            .read_blocking(|conn| {
+                let before = samples::count(conn)?;
+                put(&store, 2)?;
+                assert_eq!(samples::count(conn)?, before);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(count(&store), 2);
+    }
+
+    #[test]
+    fn only_one_process_at_a_time_writes() {
+        let (folder, store) = store();
+        let path = folder.path().join("nines.db");
+        let error = Store::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Taken { .. }));
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(Store::open_read_only(&path).is_ok());
+        drop(store);
+        assert!(Store::open(&path).is_ok());
+    }
+
+    #[test]
+    fn the_file_and_those_beside_it_are_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nines.db");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let store = Store::open(&path).unwrap();
+        put(&store, 1).unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?} is readable to others", file.file_name());
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused_and_both_versions_are_named() {
+        let (folder, store) = store();
+        store.write_blocking(|tx| Ok(tx.pragma_update(None, "user_version", 99)?)).unwrap();
+        drop(store);
+        for error in
+            [Store::open(&folder.path().join("nines.db")), Store::open_read_only(&folder.path().join("nines.db"))]
+        {
+            let message = error.unwrap_err().to_string();
+            assert!(message.contains("version 99") && message.contains("up to 1"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_something_else_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        assert!(matches!(Store::open(&path), Err(StoreError::Foreign(_))));
+        let tables: i64 = other.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1);
+    }
+
+    #[test]
+    fn a_store_opened_to_be_read_only_writes_nothing_and_makes_nothing() {
+        let (folder, store) = store();
+        let reader = Store::open_read_only(store.path()).unwrap();
+        assert!(matches!(put(&reader, 1), Err(StoreError::ReadOnly)));
+        assert!(reader.read_blocking(|conn| Ok(conn.execute("DELETE FROM sample", [])?)).is_err());
+        let nowhere = folder.path().join("nowhere.db");
+        assert!(matches!(Store::open_read_only(&nowhere), Err(StoreError::Missing(_))));
+        assert!(!nowhere.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_database_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "shopping list ".repeat(100)).unwrap();
+        let message = Store::open(&path).unwrap_err().to_string();
+        assert!(message.contains("notes.txt"), "{message}");
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("shopping"));
     }
 }
