@@ -80,6 +80,8 @@ pub struct Health {
     pub spooled: u64,
     /// Samples that were dropped since the spool was made because it was full.
     pub dropped: u64,
+    /// Samples held in memory because the probe's disk does not take them; they are not taken yet.
+    pub held: u64,
     /// Samples that the aggregator has refused and the spool keeps.
     pub refused: u64,
     /// Slots given up as `overrun` or `saturated` since the probe's start.
