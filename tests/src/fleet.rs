@@ -116,9 +116,14 @@ impl Fleet {
 
     /// Starts probe number `index` (again).
     pub fn start_probe(&mut self, index: usize) {
+        self.start_probe_logging(index, "nines_probe=debug,info");
+    }
+
+    /// Like [`Fleet::start_probe`], with a log filter of its own.
+    pub fn start_probe_logging(&mut self, index: usize, filter: &str) {
         let mut command = Command::new(binaries::nines_probe());
         command.current_dir(self.folder.path()).env_remove("RUST_LOG");
-        command.args(["--log-format", "json", "--log", "nines_probe=debug,info", "run", "--config"]);
+        command.args(["--log-format", "json", "--log", filter, "run", "--config"]);
         command.arg(format!("probe-{index}.toml"));
         self.probes[index] = Some(Process::start(&format!("nines-probe {index}"), &mut command));
     }

@@ -18,6 +18,17 @@ pub struct Process {
     reader: Option<JoinHandle<()>>,
 }
 
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// User and system time since its start, in ms, to 10 ms (the kernel counts in ticks of 100 a second).
+    pub cpu_ms: u64,
+    /// Resident memory now, in KiB.
+    pub memory_kib: u64,
+    /// The most resident memory so far, in KiB.
+    pub memory_peak_kib: u64,
+}
+
 impl Process {
     /// Starts `command` under a `name` for messages.
     pub fn start(name: &str, command: &mut Command) -> Self {
@@ -75,6 +86,22 @@ impl Process {
         let status =
             until(&format!("{name} ends on SIGTERM"), || self.child.try_wait().expect("a child can be waited for"));
         (status, self.end())
+    }
+
+    /// What it uses now, by /proc.
+    pub fn usage(&self) -> Usage {
+        let folder = format!("/proc/{}", self.child.id());
+        let read = |file: &str| std::fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
+        let status = read("status");
+        let kib = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0");
+            line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+        };
+        let stat = read("stat");
+        // After the name, which may hold anything but a closing parenthesis: utime and stime are fields 14 and 15 (proc(5)).
+        let ticks: u64 =
+            stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+        Usage { cpu_ms: ticks * 10, memory_kib: kib("VmRSS:"), memory_peak_kib: kib("VmHWM:") }
     }
 
     fn pid(&self) -> Pid {

@@ -1,7 +1,5 @@
 //! Operating it: reload, refusal of a bad file, clean ends.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
-
 use rustix::process::Signal;
 
 use nines_tests::fleet::Fleet;

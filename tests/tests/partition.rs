@@ -1,8 +1,6 @@
 //! The aggregator is away for many intervals: checks go on, the backlog arrives, and nothing is paged that was
 //! over before we learned of it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
-
 use std::time::Duration;
 
 use nines_tests::fleet::{Fleet, REGIONS, rfc3339};

@@ -1,7 +1,5 @@
 //! The whole way of a sample with real processes: from a slot to the page, the alert and the report.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
-
 use std::time::Duration;
 
 use nines_tests::fleet::{Fleet, REGIONS};

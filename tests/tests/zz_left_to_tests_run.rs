@@ -1,5 +1,7 @@
 //! Not a test: the last word of `cargo test --workspace`, which says what it left to `tests/run`.
 
+#![expect(clippy::print_stdout, reason = "saying it is all it does")]
+
 use nines_tests::binaries::repository;
 
 fn main() {
