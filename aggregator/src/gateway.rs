@@ -1,1 +1,83 @@
 //! The probes' door: mutual TLS, enrolment, ingest, assignments.
+//!
+//! Who a probe is comes from its certificate and from nowhere else, and is looked up at every request.
+//! A batch is taken whole or refused whole; it is acknowledged only after its samples are committed and
+//! synced, and every other answer means *not delivered* (INV-2). What is wrong with the batch is a 4xx,
+//! what is wrong with us is a 5xx, never the other way round: a probe sets aside what a 4xx names.
+
+pub mod admission;
+mod answer;
+mod assignment;
+pub mod authority;
+mod body;
+mod door;
+mod ingest;
+mod join;
+mod known;
+pub mod limits;
+mod peer;
+mod tls;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use nines_shared::wire::{ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::running::Running;
+use answer::Refused;
+use assignment::Assignments;
+use authority::{Authority, AuthorityError};
+use known::Known;
+pub use limits::Limits;
+
+/// What every request shares.
+#[derive(Debug)]
+struct Gateway {
+    running: Running,
+    authority: Arc<Authority>,
+    limits: Limits,
+    known: Known,
+    assignments: Assignments,
+    /// Places for batches being taken apart.
+    at_work: Semaphore,
+}
+
+/// Lets probes in on `listener` until `running.stop`, then lets open requests finish.
+///
+/// # Errors
+/// [`AuthorityError`] where the gateway can't be given a certificate.
+pub async fn run(
+    listener: TcpListener,
+    running: Running,
+    authority: Arc<Authority>,
+    limits: Limits,
+) -> Result<(), AuthorityError> {
+    let config = tls::server_config(&authority, running.clock.clone())?;
+    let gateway = Gateway {
+        authority,
+        known: Known::default(),
+        assignments: Assignments::default(),
+        at_work: Semaphore::new(limits.batches_at_work),
+        limits,
+        running,
+    };
+    let (stop, limits) = (gateway.running.stop.clone(), gateway.limits.clone());
+    door::serve(listener, config, router(gateway), &limits, stop).await;
+    Ok(())
+}
+
+fn router(gateway: Gateway) -> Router {
+    Router::new()
+        .route(JOIN_PATH, post(join::join))
+        .route(ASSIGNMENT_PATH, get(assignment::assignment))
+        .route(BATCHES_PATH, post(ingest::batches))
+        .fallback(async || Refused::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Refused::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this path is asked with another method")
+        })
+        .with_state(Arc::new(gateway))
+}

@@ -1,0 +1,105 @@
+//! `GET /v1/assignment`: what a probe is to do, at once where it is new to it, else when it changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use data_encoding::HEXLOWER;
+use nines_shared::check::Check;
+use nines_shared::id::RegionId;
+use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES, MAX_WAIT_MS};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::Gateway;
+use super::answer::Refused;
+use super::peer::Peer;
+use crate::definition::Fleet;
+use crate::store::probes;
+
+/// What the probe has, and how long it would wait for something else.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    have: String,
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// Answers with the assignment of the probe's region, or with 304 once the wait is over and it is the one
+/// that the probe has.
+pub(super) async fn assignment(
+    State(gateway): State<Arc<Gateway>>,
+    peer: Peer,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refused> {
+    let asking = peer.clone();
+    let standing = gateway.running.store.read(move |conn| probes::standing(conn, &asking.probe, &asking.sha256));
+    peer.admitted(standing.await?)?;
+    // Taken before the first look, so that no change falls between look and wait.
+    let mut fleet = gateway.running.fleet.clone();
+    let until = Instant::now() + Duration::from_millis(asked.wait_ms.min(MAX_WAIT_MS));
+    loop {
+        let work = gateway.assignments.of(&fleet.borrow_and_update().clone(), &peer.region);
+        if work.digest != asked.have {
+            return answer(&gateway, &work);
+        }
+        tokio::select! {
+            () = gateway.running.stop.cancelled() => return Ok(StatusCode::NOT_MODIFIED.into_response()),
+            changed = timeout_at(until, fleet.changed()) => match changed {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(StatusCode::NOT_MODIFIED.into_response()),
+            },
+        }
+    }
+}
+
+fn answer(gateway: &Gateway, work: &Assignment) -> Result<Response, Refused> {
+    let assignment = Assignment { now: gateway.running.clock.now(), ..work.clone() };
+    let body = serde_json::to_vec(&assignment).expect("an assignment has only text keys and writes to memory");
+    if MAX_ANSWER_BYTES < body.len() {
+        tracing::error!(region = %work.region, bytes = body.len(), "assignment.too_large");
+        return Err(Refused::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "assignment_too_large",
+            "the assignment is larger than a probe would read",
+        ));
+    }
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// What each region is to do under the fleet in force; computed when first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Assignments(Mutex<Option<Prepared>>);
+
+#[derive(Debug)]
+struct Prepared {
+    fleet: Arc<Fleet>,
+    by_region: BTreeMap<RegionId, Arc<Assignment>>,
+}
+
+impl Assignments {
+    /// What `region` is to do under `fleet`. Its `now` means nothing.
+    fn of(&self, fleet: &Arc<Fleet>, region: &RegionId) -> Arc<Assignment> {
+        let mut prepared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = match &mut *prepared {
+            Some(current) if Arc::ptr_eq(&current.fleet, fleet) => current,
+            stale => stale.insert(Prepared { fleet: fleet.clone(), by_region: BTreeMap::new() }),
+        };
+        let work = current.by_region.entry(region.clone());
+        work.or_insert_with(|| Arc::new(assigned(fleet, region))).clone()
+    }
+}
+
+fn assigned(fleet: &Fleet, region: &RegionId) -> Assignment {
+    let mut checks: Vec<Check> =
+        fleet.checks.iter().filter(|check| check.region_index(region).is_some()).cloned().collect();
+    checks.sort_by(|a, b| a.id.cmp(&b.id));
+    let said = serde_json::to_vec(&(region, &checks)).expect("checks have only text keys and write to memory");
+    let digest = format!("sha256:{}", HEXLOWER.encode(digest::digest(&digest::SHA256, &said).as_ref()));
+    Assignment { digest, region: region.clone(), checks, now: nines_shared::time::Timestamp::from_ms(0) }
+}

@@ -1,0 +1,108 @@
+//! `POST /v1/batches`: taken apart, checked, committed, and only then acknowledged.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use nines_shared::sample::{Sample, TraceId};
+use nines_shared::wire::{Ack, Batch, Health, MAX_BATCH_BYTES};
+use tokio::time::timeout;
+
+use super::answer::Refused;
+use super::body::{self, Encoding};
+use super::peer::Peer;
+use super::{Gateway, admission};
+use crate::store::probes::{self, Standing};
+use crate::store::samples::{self, Inserted};
+
+/// Answers a batch.
+pub(super) async fn batches(
+    State(gateway): State<Arc<Gateway>>,
+    peer: Peer,
+    request: Request,
+) -> Result<Json<Ack>, Refused> {
+    let answered = take(&gateway, &peer, request).await;
+    match &answered {
+        Ok(_ack) => {}
+        Err(refused) if refused.status.is_client_error() => {
+            gateway.running.counters.batches_refused.add(1);
+            let (error, message) = (&refused.refusal.error, &refused.refusal.message);
+            tracing::warn!(probe = %peer.probe, error, message, sample = refused.refusal.sample, "batch.refused");
+        }
+        Err(refused) => tracing::warn!(probe = %peer.probe, error = refused.refusal.error, "batch.not_taken"),
+    }
+    answered
+}
+
+async fn take(gateway: &Gateway, peer: &Peer, request: Request) -> Result<Json<Ack>, Refused> {
+    let encoding = Encoding::of(request.headers())?;
+    let body = body::whole(request.into_body(), MAX_BATCH_BYTES, gateway.limits.body).await?;
+    // Whoever waits longer than this comes again; what is committed after all is then there already.
+    match timeout(gateway.limits.commit, store(gateway, peer, body, encoding)).await {
+        Ok(answered) => answered,
+        Err(_elapsed) => Err(Refused::later("busy", "the aggregator has more to store than it can at the moment")),
+    }
+}
+
+async fn store(
+    gateway: &Gateway,
+    peer: &Peer,
+    body: hyper::body::Bytes,
+    encoding: Encoding,
+) -> Result<Json<Ack>, Refused> {
+    let at_work = gateway.at_work.acquire().await.expect("the semaphore is never closed");
+    let decoding = tokio::task::spawn_blocking(move || body::decoded::<Batch>(&body, encoding));
+    let batch = decoding.await.map_err(|_panicked| Refused::later("internal", "the batch could not be read"))??;
+    let definitions = gateway.known.definitions(&gateway.running).await?;
+    let health = batch.health.clone();
+    let now = gateway.running.clock.now();
+    let samples = admission::admit(batch, (&peer.probe, &peer.region), &definitions, now)?;
+    drop(at_work);
+    let count = samples.len();
+    let inserted = commit(gateway, peer, samples, health).await?;
+    count_in(gateway, inserted);
+    Ok(Json(Ack { samples: count, stored: inserted.stored, now: gateway.running.clock.now() }))
+}
+
+/// One commit: the samples, how the probe is, and that it still is a probe of the fleet.
+async fn commit(gateway: &Gateway, peer: &Peer, samples: Vec<Sample>, health: Health) -> Result<Inserted, Refused> {
+    let now = gateway.running.clock.now();
+    let sender = peer.clone();
+    let job = gateway.running.store.write(move |tx| {
+        let standing = probes::standing(tx, &sender.probe, &sender.sha256)?;
+        if standing != Standing::Good {
+            return Ok((standing, Inserted::default(), samples));
+        }
+        let inserted = samples::insert(tx, &samples, now)?;
+        probes::seen(tx, &sender.probe, &health, now)?;
+        Ok((standing, inserted, samples))
+    });
+    let (standing, inserted, samples) = job.await?;
+    peer.admitted(standing)?;
+    tell(&samples);
+    Ok(inserted)
+}
+
+fn count_in(gateway: &Gateway, inserted: Inserted) {
+    let counters = &gateway.running.counters;
+    counters.samples_stored.add(u64::try_from(inserted.stored).unwrap_or(u64::MAX));
+    counters.samples_duplicate.add(u64::try_from(inserted.same).unwrap_or(u64::MAX));
+    if 0 < inserted.stored {
+        gateway.running.arrivals.send_modify(|arrivals| *arrivals += 1);
+    }
+}
+
+/// One line a sample, where someone follows them.
+fn tell(samples: &[Sample]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for sample in samples {
+        let derived = || TraceId::of(&sample.check, &sample.region, sample.kind, sample.scheduled_at);
+        let trace_id = sample.trace_id.unwrap_or_else(derived);
+        tracing::debug!(
+            %trace_id, check = %sample.check, region = %sample.region, scheduled_at = %sample.scheduled_at,
+            outcome = %sample.outcome, "sample.received"
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! The limits of the probes' door, each with its name (INV-9).
+
+use std::time::Duration;
+
+/// Connections at one time; further ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 1_024;
+/// How long a connection may take for its TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may take to send a request's head, idle time between requests included.
+pub const HEAD: Duration = Duration::from_secs(60);
+/// How long a request's body may take.
+pub const BODY: Duration = Duration::from_secs(30);
+/// How long a connection without a certificate may last: long enough to join.
+pub const STRANGER: Duration = Duration::from_secs(30);
+/// How long a connection with a certificate may last; then it is closed in order and made anew, so that
+/// a certificate that has ended does not live on in a connection.
+pub const CONNECTION: Duration = Duration::from_secs(3_600);
+/// How long a connection that is being closed may take to finish what it is at.
+pub const CLOSING: Duration = Duration::from_secs(5);
+/// How long a batch may wait for its turn and its commit before the probe is told to come again.
+pub const COMMIT: Duration = Duration::from_secs(10);
+/// Batches decompressed, read and checked at one time; each may need some 30 MiB while it is.
+pub const BATCHES_AT_WORK: usize = 8;
+/// The most bytes of a request's head.
+pub const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The most header fields of a request.
+pub const MAX_HEADERS: usize = 64;
+/// The most requests that one HTTP/2 connection may have open.
+pub const MAX_STREAMS: u32 = 8;
+/// The most bytes of a request to join.
+pub const MAX_JOIN_BYTES: usize = 16 << 10;
+/// When a probe is to come again after a 503, in seconds.
+pub const RETRY_AFTER_S: u64 = 2;
+
+/// The limits that tests make shorter. The default is the constants above.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// See [`MAX_CONNECTIONS`].
+    pub connections: usize,
+    /// See [`HANDSHAKE`].
+    pub handshake: Duration,
+    /// See [`HEAD`].
+    pub head: Duration,
+    /// See [`BODY`].
+    pub body: Duration,
+    /// See [`STRANGER`].
+    pub stranger: Duration,
+    /// See [`CONNECTION`].
+    pub connection: Duration,
+    /// See [`CLOSING`].
+    pub closing: Duration,
+    /// See [`COMMIT`].
+    pub commit: Duration,
+    /// See [`BATCHES_AT_WORK`].
+    pub batches_at_work: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+            handshake: HANDSHAKE,
+            head: HEAD,
+            body: BODY,
+            stranger: STRANGER,
+            connection: CONNECTION,
+            closing: CLOSING,
+            commit: COMMIT,
+            batches_at_work: BATCHES_AT_WORK,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Who is at the other end: read from the certificate and from nothing else.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use nines_shared::id::{ProbeId, RegionId};
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, X509Certificate};
+
+use super::Gateway;
+use super::answer::Refused;
+use super::authority::sha256;
+use crate::store::probes::Standing;
+
+/// The probe that a certificate of our authority names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its id: the certificate's CN.
+    pub(super) probe: ProbeId,
+    /// Its region: the certificate's OU.
+    pub(super) region: RegionId,
+    /// SHA-256 of the certificate.
+    pub(super) sha256: [u8; 32],
+}
+
+impl Peer {
+    /// Reads a certificate that the handshake has verified; `None` where it names no probe.
+    pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let subject = parsed.subject();
+        let probe = only(subject.iter_common_name())?.parse().ok()?;
+        let region = only(subject.iter_organizational_unit())?.parse().ok()?;
+        Some(Self { probe, region, sha256: sha256(certificate) })
+    }
+
+    /// The peer as the database has it.
+    ///
+    /// # Errors
+    /// What to answer one who is not a probe of the fleet any more.
+    pub(super) fn admitted(&self, standing: Standing) -> Result<(), Refused> {
+        match standing {
+            Standing::Good => Ok(()),
+            Standing::Revoked => Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                "revoked",
+                format!("{} was revoked; ask for an invitation and join again", self.probe),
+            )),
+            Standing::Replaced => Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                "replaced",
+                format!(
+                    "this is not the certificate that {} has now; ask for an invitation and join again",
+                    self.probe
+                ),
+            )),
+        }
+    }
+}
+
+/// The one value of an attribute; a name with two is no name.
+fn only<'a>(mut values: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>) -> Option<&'a str> {
+    let value = values.next()?.as_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Whoever asks, as the certificate says. The handler must look up its standing before it believes it.
+impl FromRequestParts<Arc<Gateway>> for Peer {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _gateway: &Arc<Gateway>) -> Result<Self, Refused> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            Refused::new(
+                StatusCode::UNAUTHORIZED,
+                "no_certificate",
+                "this path wants a certificate of this fleet's authority; join first",
+            )
+        })
+    }
+}
