@@ -1,1 +1,3 @@
 //! Alerts: routes, the outbox's loop, channels.
+
+pub mod outbox;

@@ -1,1 +1,292 @@
-//! Incidents: (verdicts, now) → transitions, by pure functions.
+//! Incidents: (verdicts, recorded incidents, now) → transitions, by pure functions.
+//!
+//! An outage is a fact of the timeline; an incident is the record that people work with. This room keeps
+//! the second true to the first: [`signal`] says from an assessment when something was failing, good or
+//! not known, [`episode`] groups that into what one incident should tell, and [`transition`] compares it
+//! with what is recorded. Nothing is remembered between two evaluations but the record itself, so a replay of the
+//! same arrivals at the same ticks makes the same incidents, ids included (INV-7).
+//!
+//! It never reads a clock or the store, never sends anything, and never lets one subject have two open
+//! incidents of one kind (INV-6).
+
+pub mod common;
+pub mod episode;
+pub mod instants;
+pub mod signal;
+pub mod silence;
+pub mod transition;
+
+use std::fmt;
+use std::str::FromStr;
+
+use nines_shared::id::{CheckId, ProbeId, RegionId, ServiceId};
+use nines_shared::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::definition::Severity;
+use crate::uptime::calendar;
+use common::Finding;
+
+/// The name of an incident, readable and stable: `shop-20261122T031207Z`. It is made when the incident is
+/// recorded and never changes, whatever late results do to its start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(String);
+
+impl IncidentId {
+    /// The longest, in bytes: a kind, a subject's id, an instant and a number.
+    pub const MAX_LEN: usize = 128;
+
+    /// The id of an incident of `kind` about `subject` that was recorded as starting at `started_at`.
+    /// Outages, which people speak of most, go without their kind.
+    pub fn of(kind: Kind, subject: &Subject, started_at: Timestamp) -> Self {
+        let name = match subject {
+            Subject::Service(service) => service.as_str(),
+            Subject::Probe(probe) => probe.as_str(),
+        };
+        let instant = calendar::utc(started_at).replace(['-', ':'], "");
+        match kind {
+            Kind::Outage => Self(format!("{name}-{instant}")),
+            Kind::Suspected | Kind::Probe => Self(format!("{name}-{}-{instant}", kind.code())),
+        }
+    }
+
+    /// This id with a number, where the plain one is taken.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        Self(format!("{}-{number}", self.0))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a text is not an incident's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an incident's id; `nines incident list` prints them")]
+pub struct IncidentIdError(String);
+
+impl FromStr for IncidentId {
+    type Err = IncidentIdError;
+
+    fn from_str(text: &str) -> Result<Self, IncidentIdError> {
+        let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if clean && (1..=Self::MAX_LEN).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IncidentIdError(text.chars().take(Self::MAX_LEN).collect()))
+        }
+    }
+}
+
+/// What an incident is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The fleet's verdict is `down`.
+    Outage,
+    /// Some region says `down`, and the verdict has been `unknown` for two intervals.
+    Suspected,
+    /// A probe gives no sign of life. Ours, never the customer's.
+    Probe,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Outage, Self::Suspected, Self::Probe];
+
+    /// Its stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Outage => "outage",
+            Self::Suspected => "suspected",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// How loud it is while it goes on.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Outage => Severity::Page,
+            Self::Suspected | Self::Probe => Severity::Ticket,
+        }
+    }
+
+    /// Whether what is over is recorded and amended too. Only outages are history: a suspicion or a
+    /// silence that is over before we learned of it is nobody's business any more.
+    pub const fn has_history(self) -> bool {
+        match self {
+            Self::Outage => true,
+            Self::Suspected | Self::Probe => false,
+        }
+    }
+}
+
+/// Whom or what an incident is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A customer's service.
+    Service(ServiceId),
+    /// A probe of ours.
+    Probe(ProbeId),
+}
+
+impl Subject {
+    /// The service, where it is one.
+    pub fn service(&self) -> Option<&ServiceId> {
+        match self {
+            Self::Service(service) => Some(service),
+            Self::Probe(_) => None,
+        }
+    }
+
+    /// Its id as text.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service(service) => service.as_str(),
+            Self::Probe(probe) => probe.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(service) => service.fmt(f),
+            Self::Probe(probe) => write!(f, "probe {probe}"),
+        }
+    }
+}
+
+/// When what happened, in the order of `docs/METHOD.md`: `last_good_at ≤ first_failure_at ≤ started_at ≤
+/// detected_at ≤ notified_at ≤ acknowledged_at`, and `started_at ≤ ended_at ≤ resolved_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instants {
+    /// The last good sample before the first failure; `None` where we have seen none.
+    pub last_good_at: Option<Timestamp>,
+    /// The first failing sample of those that made the verdict.
+    pub first_failure_at: Timestamp,
+    /// When the verdict became `down`: the measured start.
+    pub started_at: Timestamp,
+    /// When the aggregator knew.
+    pub detected_at: Timestamp,
+    /// When a channel first accepted a notification.
+    pub notified_at: Option<Timestamp>,
+    /// When a person said that they know.
+    pub acknowledged_at: Option<Timestamp>,
+    /// The measured end; `None` while it fails.
+    pub ended_at: Option<Timestamp>,
+    /// When the aggregator took it for over; `None` while the incident is open.
+    pub resolved_at: Option<Timestamp>,
+}
+
+impl Instants {
+    /// detected − first failure, in ms: how long it took us.
+    pub fn time_to_detect_ms(&self) -> i64 {
+        self.detected_at.since(self.first_failure_at)
+    }
+}
+
+/// The record that people work with: what fails, since when, seen from where, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// What it is about.
+    pub kind: Kind,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// How loud it was at its loudest: `info` for an outage that was over before we learned of it.
+    pub severity: Severity,
+    /// When what happened.
+    pub instants: Instants,
+    /// What it covers, in order; a relapse before the incident is resolved adds one.
+    pub outages: Vec<Outage>,
+    /// Late results show that it did not happen, or not as an incident of its own.
+    pub withdrawn: bool,
+    /// How often it was told; with the id it names one change.
+    pub revision: u32,
+    /// Who sees what, and what the failures have in common.
+    pub scene: Scene,
+    /// Who acknowledged it.
+    pub acknowledged_by: Option<String>,
+}
+
+impl Incident {
+    /// Whether it is still to be resolved.
+    pub fn is_open(&self) -> bool {
+        self.instants.resolved_at.is_none()
+    }
+
+    /// What it covers as recorded: from its start to its measured end, or to `now` while it fails.
+    pub fn span(&self, now: Timestamp) -> Span {
+        Span::new(self.instants.started_at, self.instants.ended_at.unwrap_or(now))
+    }
+}
+
+/// One failing span of the timeline, as an incident remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Its first instant.
+    pub from: Timestamp,
+    /// The first instant after; `None` while it goes on.
+    pub to: Option<Timestamp>,
+}
+
+/// Who sees what, and what the failures have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scene {
+    /// The checks that fail, sorted.
+    pub checks: Vec<CheckId>,
+    /// What each region says.
+    pub regions: RegionViews,
+    /// What the failing samples say, aspect by aspect.
+    pub findings: Vec<Finding>,
+    /// The words of one failing sample, for people.
+    pub detail: Option<String>,
+}
+
+/// What each region says of the failing checks: its worst word counts. All sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegionViews {
+    /// Those that say `down`.
+    pub failing: Vec<RegionId>,
+    /// Those that say nothing.
+    pub unknown: Vec<RegionId>,
+    /// Those that say `up` or `degraded`.
+    pub up: Vec<RegionId>,
+}
+
+/// What people are told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// It fails now.
+    Opened,
+    /// What we know of it changed, or it is history.
+    Updated,
+    /// It is over.
+    Resolved,
+}
+
+impl Event {
+    /// Its stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Updated => "updated",
+            Self::Resolved => "resolved",
+        }
+    }
+}

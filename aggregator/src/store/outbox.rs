@@ -1,4 +1,214 @@
-//! The tables of outbox.
+//! The table of the outbox: what is to be told, written in the transaction of the change it tells of.
+//!
+//! A row waits until its channel has accepted it or it was given up. Rows of one incident and channel are
+//! delivered in the order in which they were written, so that nothing is resolved before it was opened (INV-6).
+
+use nines_shared::id::{ChannelId, IdError};
+use nines_shared::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::{StoreError, incidents};
+use crate::incident::{Event, Incident, IncidentId};
 
 /// SQL that makes them, in the first migration.
-pub(super) const TABLES: &str = "";
+pub(super) const TABLES: &str = "
+CREATE TABLE outbox (
+  no         INTEGER PRIMARY KEY AUTOINCREMENT,
+  incident   TEXT NOT NULL REFERENCES incident (id),
+  revision   INTEGER NOT NULL,
+  event      TEXT NOT NULL,
+  channel    TEXT NOT NULL,
+  body       TEXT NOT NULL,              -- what is sent, byte for byte, at every attempt
+  written_at INTEGER NOT NULL,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  due_at     INTEGER NOT NULL,
+  failure    TEXT,                       -- why the last attempt failed
+  settled_at INTEGER,                    -- when a channel accepted it or it was given up
+  delivered  INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (incident, revision, channel)
+) STRICT;
+CREATE INDEX outbox_waiting ON outbox (incident, channel, no) WHERE settled_at IS NULL;
+";
+
+/// Something to tell one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number: letters are written in this order.
+    pub no: i64,
+    /// About which incident.
+    pub incident: IncidentId,
+    /// Which of its changes.
+    pub revision: u32,
+    /// What happened.
+    pub event: String,
+    /// Where to.
+    pub channel: ChannelId,
+    /// What is sent.
+    pub body: String,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// How many attempts failed.
+    pub attempts: u32,
+    /// When it is to be tried next.
+    pub due_at: Timestamp,
+    /// Why the last attempt failed.
+    pub failure: Option<String>,
+}
+
+impl Letter {
+    /// The same for every attempt to deliver this change, whatever happens to us in between.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}.{}", self.incident, self.revision)
+    }
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The channel accepted it.
+    Accepted,
+    /// It did not; to be tried again.
+    Failed {
+        /// When.
+        retry_at: Timestamp,
+        /// Why it failed.
+        failure: String,
+    },
+    /// It did not for so long that we stop trying; with it what came after it for the incident and channel.
+    GaveUp {
+        /// Why it failed last.
+        failure: String,
+    },
+}
+
+/// Writes one letter for each of `channels` about the change that `incident.revision` numbers.
+///
+/// # Errors
+/// What SQLite says.
+pub fn write(
+    tx: &Transaction<'_>,
+    incident: &Incident,
+    event: Event,
+    letters: &[(ChannelId, String)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO outbox (incident, revision, event, channel, body, written_at, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+    )?;
+    for (channel, body) in letters {
+        let key = params![incident.id.as_str(), incident.revision, event.code(), channel.as_str(), body, now.as_ms()];
+        statement.execute(key)?;
+    }
+    Ok(())
+}
+
+/// The letters that are next for their incident and channel, in the order of when they are due; at most `limit`.
+/// Not yet due ones too: the first tells how long to wait.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn next(conn: &Connection, limit: usize) -> Result<Vec<Letter>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure FROM outbox AS letter
+         WHERE settled_at IS NULL AND no = (SELECT min(no) FROM outbox AS earlier
+           WHERE earlier.settled_at IS NULL AND earlier.incident = letter.incident AND earlier.channel = letter.channel)
+         ORDER BY due_at, no LIMIT ?1",
+    )?;
+    let rows = statement.query_and_then([i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    rows.collect()
+}
+
+/// How many letters wait to be delivered.
+///
+/// # Errors
+/// What SQLite says.
+pub fn waiting(conn: &Connection) -> Result<u64, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT count(*) FROM outbox WHERE settled_at IS NULL")?;
+    Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
+
+/// Every letter about `incident` in the order written, with whether it was settled and when: for people.
+///
+/// # Errors
+/// As [`next`].
+pub fn about(conn: &Connection, incident: &IncidentId) -> Result<Vec<(Letter, Settled)>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure, settled_at, delivered
+         FROM outbox WHERE incident = ?1 ORDER BY no",
+    )?;
+    let rows = statement.query_and_then([incident.as_str()], |row| {
+        let settled = match (row.get::<_, Option<i64>>(10)?, row.get(11)?) {
+            (None, _) => Settled::Waiting,
+            (Some(at), true) => Settled::Delivered(Timestamp::from_ms(at)),
+            (Some(at), false) => Settled::GivenUp(Timestamp::from_ms(at)),
+        };
+        Ok((read(row)?, settled))
+    })?;
+    rows.collect()
+}
+
+/// What became of a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is still to be delivered.
+    Waiting,
+    /// The channel accepted it then.
+    Delivered(Timestamp),
+    /// We stopped trying then.
+    GivenUp(Timestamp),
+}
+
+/// Keeps how an attempt to deliver letter number `no` went. The first acceptance is the incident's `notified_at`.
+/// A letter that is settled already stays as it is.
+///
+/// # Errors
+/// What SQLite says.
+pub fn keep_attempt(tx: &Transaction<'_>, no: i64, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
+    let waiting = "no = ?1 AND settled_at IS NULL";
+    match attempt {
+        Attempt::Accepted => {
+            let sql = format!(
+                "UPDATE outbox SET settled_at = ?2, delivered = 1, failure = NULL WHERE {waiting} RETURNING incident"
+            );
+            let mut statement = tx.prepare_cached(&sql)?;
+            let settled = statement.query_row(params![no, now.as_ms()], |row| row.get::<_, String>(0)).optional()?;
+            if let Some(id) = settled {
+                incidents::mark_notified(tx, &id.parse().map_err(|e| unreadable(no, &e))?, now)?;
+            }
+        }
+        Attempt::Failed { retry_at, failure } => {
+            let sql = format!("UPDATE outbox SET attempts = attempts + 1, due_at = ?2, failure = ?3 WHERE {waiting}");
+            tx.prepare_cached(&sql)?.execute(params![no, retry_at.as_ms(), failure])?;
+        }
+        Attempt::GaveUp { failure } => {
+            let mut statement = tx.prepare_cached(
+                "UPDATE outbox SET settled_at = ?2, failure = ?3, attempts = attempts + (no = ?1)
+                 WHERE settled_at IS NULL AND ?1 <= no
+                   AND (incident, channel) = (SELECT incident, channel FROM outbox WHERE no = ?1)",
+            )?;
+            statement.execute(params![no, now.as_ms(), failure])?;
+        }
+    }
+    Ok(())
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Letter, StoreError> {
+    let no = row.get(0)?;
+    Ok(Letter {
+        no,
+        incident: row.get::<_, String>(1)?.parse().map_err(|e| unreadable(no, &e))?,
+        revision: row.get(2)?,
+        event: row.get(3)?,
+        channel: row.get::<_, String>(4)?.parse().map_err(|e: IdError| unreadable(no, &e))?,
+        body: row.get(5)?,
+        written_at: Timestamp::from_ms(row.get(6)?),
+        attempts: row.get(7)?,
+        due_at: Timestamp::from_ms(row.get(8)?),
+        failure: row.get(9)?,
+    })
+}
+
+fn unreadable(no: i64, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { what: format!("outbox {no}"), why: why.to_string() }
+}

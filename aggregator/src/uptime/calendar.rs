@@ -58,6 +58,12 @@ pub fn instant(text: &str) -> Result<Timestamp, CalendarError> {
     read.map(|at| Timestamp::from_ms(at.as_millisecond())).map_err(|_other| CalendarError::Instant(text.to_owned()))
 }
 
+/// `at` as RFC 3339 in UTC, to the second: `2026-11-22T03:12:07Z`. Past the calendar's ends, its milliseconds.
+pub fn utc(at: Timestamp) -> String {
+    let shown = jiff::Timestamp::from_millisecond(at.as_ms());
+    shown.map_or_else(|_out_of_range| at.to_string(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
 /// The instant that `text` names on the clocks of `zone_name`, or by an offset of its own.
 ///
 /// # Errors
@@ -99,6 +105,12 @@ mod tests {
         assert!(matches!(local_to_timestamp("2026-03-29T02:30:00", BERLIN), Err(CalendarError::Skipped { .. })));
         assert!(matches!(local_to_timestamp("2026-10-25T02:30:00", BERLIN), Err(CalendarError::Twice { .. })));
         assert!(local_to_timestamp("2026-10-25T02:30:00+01:00", BERLIN).is_ok());
+    }
+
+    #[test]
+    fn an_instant_is_shown_to_the_second_in_utc() {
+        assert_eq!(utc(Timestamp::from_ms(1_796_086_800_999)), "2026-12-01T01:00:00Z");
+        assert_eq!(utc(Timestamp::MAX), i64::MAX.to_string());
     }
 
     #[test]

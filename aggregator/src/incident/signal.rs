@@ -1,0 +1,151 @@
+//! When something was failing, good or not known: an assessment read as a signal that incidents follow.
+//!
+//! One signal for each kind of incident about a service. Inside maintenance nothing is failing: such time
+//! neither opens an incident nor ends one, but good time there is good.
+
+use nines_shared::time::Span;
+
+use crate::uptime::service::{CheckAssessment, ServiceAssessment};
+use crate::uptime::{CheckRecord, ServiceRecord, Verdict};
+
+/// How many intervals a check must be suspicious before anybody is told (`docs/METHOD.md`, detection).
+pub const SUSPICIOUS_INTERVALS: i64 = 2;
+
+/// What an incident of some kind makes of a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What the incident is about goes on.
+    Failing,
+    /// It does not.
+    Good,
+    /// Nobody can tell, or it does not count: neither opens nor resolves.
+    Neutral,
+}
+
+/// A piecewise constant function of time: adjoining spans in order, neighbours different.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signal(Vec<(Span, State)>);
+
+impl Signal {
+    /// The signal of these spans, which must adjoin and be in order. Empty ones are dropped, equal neighbours joined.
+    pub fn new(spans: impl IntoIterator<Item = (Span, State)>) -> Self {
+        let mut joined: Vec<(Span, State)> = Vec::new();
+        for (span, state) in spans.into_iter().filter(|(span, _)| !span.is_empty()) {
+            match joined.last_mut() {
+                Some((last, before)) if *before == state => last.to = span.to,
+                Some(_) | None => joined.push((span, state)),
+            }
+        }
+        Self(joined)
+    }
+
+    /// Its spans, in order.
+    pub fn spans(&self) -> &[(Span, State)] {
+        &self.0
+    }
+
+    /// Whether it is failing from the first instant on, so that the true start may lie before it.
+    pub fn starts_failing(&self) -> bool {
+        self.0.first().is_some_and(|(_, state)| *state == State::Failing)
+    }
+
+    /// What it is at its end: the present, where it reaches up to now.
+    pub fn last(&self) -> Option<State> {
+        self.0.last().map(|(_, state)| *state)
+    }
+}
+
+/// The signal of outages: failing where the service's verdict is `down`.
+pub fn of_outages(assessment: &ServiceAssessment) -> Signal {
+    let verdicts = assessment.timeline.spans().flat_map(|(span, verdict)| {
+        let state = match verdict {
+            Verdict::Down => State::Failing,
+            Verdict::Up | Verdict::Degraded => State::Good,
+            Verdict::Unknown => State::Neutral,
+        };
+        without(span, &assessment.excluded, state)
+    });
+    Signal::new(verdicts)
+}
+
+/// The signal of suspicion: failing where some check's verdict has been `unknown` for
+/// [`SUSPICIOUS_INTERVALS`] while a region of it says `down`; good where the service's verdict is known.
+pub fn of_suspicion(record: &ServiceRecord, assessment: &ServiceAssessment) -> Signal {
+    let mut suspicious: Vec<Span> = Vec::new();
+    for check in &assessment.checks {
+        let interval_ms = interval_of(record, check);
+        let lasting = suspicious_spans(check).into_iter();
+        suspicious.extend(lasting.filter(|span| SUSPICIOUS_INTERVALS * interval_ms <= span.length_ms()));
+    }
+    let suspicious = union(suspicious);
+    let spans = assessment.timeline.spans().flat_map(|(span, verdict)| {
+        let rest = match verdict {
+            Verdict::Up | Verdict::Degraded | Verdict::Down => State::Good,
+            Verdict::Unknown => State::Neutral,
+        };
+        split(span, &suspicious).into_iter().flat_map(move |(part, inside)| {
+            let state = if inside { State::Failing } else { rest };
+            without(part, &assessment.excluded, state)
+        })
+    });
+    Signal::new(spans)
+}
+
+/// Where the check's verdict is `unknown` and at least one of its regions says `down`.
+fn suspicious_spans(check: &CheckAssessment) -> Vec<Span> {
+    let down =
+        check.regions.iter().flat_map(|region| region.timeline.spans().filter(|(_, said)| *said == Verdict::Down));
+    let down = union(down.map(|(span, _)| span).collect());
+    let unknown = check.timeline.spans().filter(|(_, verdict)| *verdict == Verdict::Unknown);
+    union(unknown.flat_map(|(span, _)| down.iter().filter_map(move |d| d.intersection(span))).collect())
+}
+
+/// The interval in force now; one hour for a check that the record does not know, which can't be.
+fn interval_of(record: &ServiceRecord, check: &CheckAssessment) -> i64 {
+    record
+        .checks
+        .iter()
+        .find_map(|found| current(found).filter(|now| now.id == check.check))
+        .map_or(3_600_000, |c| c.interval_ms)
+}
+
+/// The version of a check that is in force last.
+pub fn current(check: &CheckRecord) -> Option<&nines_shared::check::Check> {
+    check.versions.last().map(|version| &version.check)
+}
+
+/// Sorted, disjoint, and not even touching spans that cover what `spans` do.
+fn union(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            Some(_) | None => joined.push(span),
+        }
+    }
+    joined
+}
+
+/// `span` cut at the edges of `parts` (sorted, disjoint), each piece with whether it lies inside one.
+fn split(span: Span, parts: &[Span]) -> Vec<(Span, bool)> {
+    let mut pieces = Vec::new();
+    let mut at = span.from;
+    let first = parts.partition_point(|part| part.to <= span.from);
+    for inside in parts[first..].iter().map_while(|part| part.intersection(span)) {
+        pieces.push((Span::new(at, inside.from), false));
+        pieces.push((inside, true));
+        at = inside.to;
+    }
+    pieces.push((Span::new(at, span.to), false));
+    pieces
+}
+
+/// `span` in `state`, but never failing inside the excluded time.
+fn without(span: Span, excluded: &[Span], state: State) -> Vec<(Span, State)> {
+    if state != State::Failing {
+        return vec![(span, state)];
+    }
+    let pieces = split(span, excluded).into_iter();
+    pieces.map(|(part, inside)| (part, if inside { State::Neutral } else { state })).collect()
+}
