@@ -4,14 +4,44 @@
 //! taken whole or refused whole, with every error at once; a [`Fleet`] that comes out of here is never
 //! checked again. Secrets are named, never read and never shown: a literal is refused without printing it.
 
+mod advice;
+mod aggregator;
+mod ca;
+mod channel;
+mod check;
+mod customer;
+mod dns;
 pub mod finding;
+mod hours;
+mod http;
+mod ids;
+mod maintenance;
+mod notes;
+mod number;
+mod reader;
+mod region;
+mod route;
+mod secret;
+mod secrets;
+mod service;
+mod sla;
+mod slo;
+mod spelling;
+mod tls;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub use finding::{Finding, Warning};
+use nines_shared::id::{ChannelId, CheckId, CustomerId, RegionId, ServiceId};
+use toml::de::DeTable;
 
-use crate::definition::Fleet;
+use crate::definition::{Customer, Fleet, Service};
+use advice::Spots;
+use ids::{Declared, Ids};
+use notes::{Notes, Spot};
+use reader::{Table, Value};
 
 /// The largest fleet file that is read, in bytes: some 50,000 checks.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -68,6 +98,129 @@ pub fn load(path: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
 /// # Errors
 /// [`FleetFileErrors::Invalid`] with every error at once.
 pub fn parse(text: &str, name: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
-    let _ = text;
-    Err(FleetFileErrors::Unreadable { path: name.to_owned(), source: io::ErrorKind::Unsupported.into() })
+    let (tree, syntax) = DeTable::parse_recoverable(text);
+    if !syntax.is_empty() {
+        return Err(refused(broken(text, name, &syntax)));
+    }
+    let notes = Notes::new(text, name, secrets::of_tree(tree.get_ref()));
+    let fleet = read(&Table::root(&notes, tree.get_ref()));
+    let (errors, warnings) = notes.into_findings();
+    match fleet {
+        Some(fleet) if errors.is_empty() => Ok((fleet, warnings)),
+        Some(_) | None => Err(FleetFileErrors::Invalid { errors, warnings }),
+    }
 }
+
+/// What the parser says where the file is no TOML. What it recovers is not looked at: half a file breaks
+/// rules that the whole one keeps.
+fn broken<'t>(text: &'t str, name: &Path, syntax: &[toml::de::Error]) -> Notes<'t> {
+    let notes = Notes::new(text, name, secrets::of_text(text));
+    let mut last_line = 0;
+    for error in syntax {
+        let span = error.span().unwrap_or(0..0);
+        // After its first error the parser has lost the thread of a line.
+        let line = notes.line_of(span.start);
+        if std::mem::replace(&mut last_line, line) == line {
+            continue;
+        }
+        let spot = Spot { span, key: String::new(), id: None };
+        // The parser's words are about the form and quote nothing of the file.
+        notes.error_in_form(&spot, error.message());
+    }
+    notes
+}
+
+fn refused(notes: Notes<'_>) -> FleetFileErrors {
+    let (errors, warnings) = notes.into_findings();
+    FleetFileErrors::Invalid { errors, warnings }
+}
+
+/// The fleet, where every element is good. Every element is read whatever the ones before it were.
+fn read(root: &Table<'_>) -> Option<Fleet> {
+    let environment = root.get_or("environment", "prod".to_owned(), Value::words);
+    let aggregator = aggregator::read(root);
+    let elements = Elements::of(root);
+    let declared = elements.declared();
+    let spots = elements.spots();
+    let regions = each(elements.regions, region::read);
+    let customers = each(elements.customers, customer::read);
+    let services = each(elements.services, |table| service::read(table, &declared));
+    let checks = each(elements.checks, |table| check::read(table, &declared));
+    let zones = zones(&services, &customers);
+    let maintenance = each(elements.maintenance, |table| maintenance::read(table, &declared, &zones));
+    let channels = each(elements.channels, channel::read);
+    let routes = each(elements.routes, |table| route::read(table, &declared));
+    root.finish();
+    let fleet = Fleet {
+        environment: environment?,
+        aggregator: aggregator?,
+        regions: whole(regions)?,
+        customers: whole(customers)?,
+        services: whole(services)?,
+        checks: whole(checks)?,
+        maintenance: whole(maintenance)?,
+        channels: whole(channels)?,
+        routes: whole(routes)?,
+    };
+    advice::give(root, &fleet, &spots);
+    Some(fleet)
+}
+
+/// The file's arrays of tables.
+struct Elements<'a> {
+    regions: Vec<Table<'a>>,
+    customers: Vec<Table<'a>>,
+    services: Vec<Table<'a>>,
+    checks: Vec<Table<'a>>,
+    maintenance: Vec<Table<'a>>,
+    channels: Vec<Table<'a>>,
+    routes: Vec<Table<'a>>,
+}
+
+impl<'a> Elements<'a> {
+    fn of(root: &Table<'a>) -> Self {
+        Self {
+            regions: root.tables("region"),
+            customers: root.tables("customer"),
+            services: root.tables("service"),
+            checks: root.tables("check"),
+            maintenance: root.tables("maintenance"),
+            channels: root.tables("channel"),
+            routes: root.tables("route"),
+        }
+    }
+
+    /// The ids of all, each looked at once. Nothing refers to checks, but theirs are unique too.
+    fn declared(&self) -> Declared<'a> {
+        let _unique = Ids::of::<CheckId>("check", &self.checks);
+        Declared {
+            regions: Ids::of::<RegionId>("region", &self.regions),
+            customers: Ids::of::<CustomerId>("customer", &self.customers),
+            services: Ids::of::<ServiceId>("service", &self.services),
+            channels: Ids::of::<ChannelId>("channel", &self.channels),
+        }
+    }
+
+    fn spots(&self) -> Spots {
+        let spots = |tables: &[Table<'a>]| tables.iter().map(|table| table.spot.clone()).collect();
+        Spots { services: spots(&self.services), channels: spots(&self.channels), routes: spots(&self.routes) }
+    }
+}
+
+fn each<'a, T>(tables: Vec<Table<'a>>, read: impl FnMut(Table<'a>) -> Option<T>) -> Vec<Option<T>> {
+    tables.into_iter().map(read).collect()
+}
+
+fn whole<T>(read: Vec<Option<T>>) -> Option<Vec<T>> {
+    read.into_iter().collect()
+}
+
+/// The zone of each service that is good and has a good customer.
+fn zones(services: &[Option<Service>], customers: &[Option<Customer>]) -> HashMap<ServiceId, String> {
+    let of = |id: &CustomerId| customers.iter().flatten().find(|customer| customer.id == *id);
+    let zone = |service: &Service| Some((service.id.clone(), of(&service.customer)?.timezone.clone()));
+    services.iter().flatten().filter_map(zone).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,12 @@ pub struct Finding {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// How many characters of the line are meant; at least 1.
-    pub width: usize,
-    /// The line, secrets blotted out.
+    /// The line, or the part of a long one around the column; what may be a secret is blotted out.
     pub quoted: String,
+    /// How many characters of `quoted` stand before what is meant.
+    pub indent: usize,
+    /// How many characters of it are meant; at least 1.
+    pub width: usize,
     /// The dotted key, such as `check[3].timeout`; empty where the file is no TOML there.
     pub key: String,
     /// The id of the element, where it has one.
@@ -99,14 +101,16 @@ fn draw(out: &mut String, level: &str, style: Style, finding: &Finding) {
     let number = finding.line.to_string();
     let pad = " ".repeat(number.len());
     let place = finding.place();
-    // A tab stays a tab in the line above the carets, so that they stand below what they mean.
-    let before = finding.quoted.chars().take(finding.column - 1);
+    // A tab stays a tab in the line of the carets, so that they stand below what they mean.
+    let before = finding.quoted.chars().take(finding.indent);
     let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let carets = "^".repeat(finding.width.max(1));
+    let carets = "^".repeat(finding.width);
     push(out, format_args!("{style}{level}{style:#}{BOLD}: {}{BOLD:#}\n", finding.message));
     push(out, format_args!("{pad}{MARGIN}-->{MARGIN:#} {place}\n{pad} {MARGIN}|{MARGIN:#}\n"));
     push(out, format_args!("{MARGIN}{number} |{MARGIN:#} {}\n", finding.quoted));
-    push(out, format_args!("{pad} {MARGIN}|{MARGIN:#} {indent}{style}{carets} {}{style:#}\n", finding.subject()));
+    let subject = finding.subject();
+    let gap = if subject.is_empty() { "" } else { " " };
+    push(out, format_args!("{pad} {MARGIN}|{MARGIN:#} {indent}{style}{carets}{gap}{subject}{style:#}\n"));
     if let Some(mend) = &finding.mend {
         push(out, format_args!("{pad} {MARGIN}={MARGIN:#} {BOLD}help{BOLD:#}: {mend}\n"));
     }

@@ -1,0 +1,59 @@
+//! `[aggregator]`: where it listens and keeps its data. Everything has a default.
+
+use std::net::SocketAddr;
+
+use super::reader::{Table, Value};
+use crate::definition::AggregatorSettings;
+
+/// The settings that `table` describes, with `notes.resolve` for the default database.
+pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
+    let Some(value) = root.get("aggregator") else { return Some(default(root)) };
+    let table = value.table()?;
+    let default = default(root);
+    let probes = table.get_or("probes", default.probes, listen);
+    let web = table.get_or("web", default.web, listen);
+    let database = table.get_or("database", default.database, Value::path);
+    let public_url = table.get_if("public_url", public_url);
+    let allow = table.get_or("webhook_allow", Vec::new(), |value| value.list(network));
+    table.finish();
+    Some(AggregatorSettings {
+        probes: probes?,
+        web: web?,
+        database: database?,
+        public_url: public_url?,
+        webhook_allow: allow?,
+    })
+}
+
+fn default(root: &Table<'_>) -> AggregatorSettings {
+    AggregatorSettings {
+        probes: SocketAddr::from(([0, 0, 0, 0], 7443)),
+        web: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        database: root.notes.resolve("nines.db"),
+        public_url: None,
+        webhook_allow: Vec::new(),
+    }
+}
+
+fn listen(value: &Value<'_>) -> Option<SocketAddr> {
+    let text = value.text()?;
+    let read = text.parse();
+    value.accept(read.map_err(|_other| {
+        format!(
+            "{text:?} is not an address to listen on; write ADDRESS:PORT, such as \"127.0.0.1:8080\" or \"[::]:7443\""
+        )
+    }))
+}
+
+fn public_url(value: &Value<'_>) -> Option<url::Url> {
+    super::http::web_address(value)
+}
+
+fn network(value: &Value<'_>) -> Option<ipnet::IpNet> {
+    let text = value.text()?;
+    let one = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    let read = text.parse().or(one);
+    value.accept(
+        read.map_err(|_other| format!("{text:?} is not a network; write one such as \"10.0.0.0/8\" or \"192.0.2.7\"")),
+    )
+}

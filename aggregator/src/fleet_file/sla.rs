@@ -1,0 +1,109 @@
+//! `service.sla`: what we signed, and how the contract counts.
+
+use super::hours;
+use super::reader::{Table, Value};
+use super::slo::{positive_ms, window_ms};
+use crate::definition::{Credit, DegradedIs, Method, Period, Policy, Sla, UnknownIs};
+
+const METHODS: &[(&str, Method)] =
+    &[("time", Method::Time), ("timeslices", Method::Timeslices), ("occurrences", Method::Occurrences)];
+const UNKNOWN: &[(&str, UnknownIs)] =
+    &[("exclude", UnknownIs::Exclude), ("down", UnknownIs::Down), ("up", UnknownIs::Up)];
+const DEGRADED: &[(&str, DegradedIs)] = &[("up", DegradedIs::Up), ("down", DegradedIs::Down)];
+
+/// The SLA that `value` describes.
+pub(super) fn read(value: &Value<'_>) -> Option<Sla> {
+    let table = value.table()?;
+    let availability = table.need("availability", "write what was promised in per cent, such as availability = 99.9");
+    let availability = availability.and_then(|value| promised(&value));
+    let period = table.get_or("period", Period::Month, period);
+    let policy = policy(&table);
+    let credits = table.get_or("credits", Vec::new(), |value| credits(value));
+    if let (Some(promised), Some(credits)) = (availability, &credits) {
+        warn_of_early_credits(&table, promised, credits);
+    }
+    table.finish();
+    Some(Sla { objective_ppm: availability?, period: period?, policy: policy?, credits: credits? })
+}
+
+fn promised(value: &Value<'_>) -> Option<u32> {
+    let ppm = value.percent_ppm()?;
+    if ppm == 0 {
+        value.error("must be above 0");
+        return None;
+    }
+    Some(ppm)
+}
+
+fn period(value: &Value<'_>) -> Option<Period> {
+    match value.peek() {
+        Some("month") => Some(Period::Month),
+        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => window_ms(value).map(Period::Rolling),
+        Some(_) | None => value.one_of(&[("month", Period::Month), ("30d", Period::Rolling(2_592_000_000))]),
+    }
+}
+
+fn policy(table: &Table<'_>) -> Option<Policy> {
+    let default = Policy::default();
+    let method = table.get_or("method", default.method, |value| value.one_of(METHODS));
+    let slice = table.get_or("slice", default.slice_ms, positive_ms);
+    let unknown = table.get_or("unknown", default.unknown, |value| value.one_of(UNKNOWN));
+    let degraded = table.get_or("degraded", default.degraded, |value| value.one_of(DEGRADED));
+    let min_outage = table.get_or("min_outage", default.min_outage_ms, Value::duration_ms);
+    let hours = table.get_if("service_hours", |value| value.list(hours::read));
+    if let (Some(method), Some(spot)) = (method, table.spot_of("slice"))
+        && method != Method::Timeslices
+    {
+        let mend = "write method = \"timeslices\", or leave slice out".to_owned();
+        table.notes.warn(&spot, "slice says nothing where the method does not count slices", Some(mend));
+    }
+    Some(Policy {
+        method: method?,
+        slice_ms: slice?,
+        unknown: unknown?,
+        degraded: degraded?,
+        min_outage_ms: min_outage?,
+        service_hours: hours?,
+    })
+}
+
+/// The tiers, from the highest `below` down.
+fn credits(value: &Value<'_>) -> Option<Vec<Credit>> {
+    let mut credits = value.list(credit)?;
+    credits.sort_by_key(|credit| std::cmp::Reverse(credit.below_ppm));
+    for pair in credits.windows(2) {
+        if pair[0].below_ppm == pair[1].below_ppm {
+            value.error("two tiers have the same below; the credit would be either");
+            return None;
+        }
+        if pair[1].percent < pair[0].percent {
+            value.notes.warn(&value.spot, "a worse month gives back less than a better one", None);
+        }
+    }
+    Some(credits)
+}
+
+fn credit(value: &Value<'_>) -> Option<Credit> {
+    let table = value.table()?;
+    let below = table.need("below", "write the availability under which it is due, such as below = 99.0");
+    let below = below.and_then(|value| promised(&value));
+    let percent = table.need("percent", "write the part of the fee in per cent, such as percent = 10");
+    let percent = percent.and_then(|value| {
+        let percent: u32 = value.whole()?;
+        if !(1..=100).contains(&percent) {
+            value.error("a credit is 1 to 100 per cent of the fee");
+            return None;
+        }
+        Some(percent)
+    });
+    table.finish();
+    Some(Credit { below_ppm: below?, percent: percent? })
+}
+
+fn warn_of_early_credits(table: &Table<'_>, promised: u32, credits: &[Credit]) {
+    if let (Some(first), Some(spot)) = (credits.first(), table.spot_of("credits"))
+        && promised < first.below_ppm
+    {
+        table.notes.warn(&spot, "a credit is due although the SLA is met", None);
+    }
+}

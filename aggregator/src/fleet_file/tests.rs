@@ -1,0 +1,154 @@
+//! Every file of `config/invalid` is refused with what its first lines expect, and the examples are good.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use nines_shared::check::Question;
+use proptest::prelude::*;
+
+use super::*;
+use crate::definition::{ChannelKind, Period, Secret};
+
+fn config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
+}
+
+fn good(text: &str) -> (Fleet, Vec<Warning>) {
+    parse(text, Path::new("nines.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn refused_with(text: &str, name: &Path) -> Vec<Finding> {
+    match parse(text, name) {
+        Err(FleetFileErrors::Invalid { errors, .. }) => errors,
+        Err(error @ FleetFileErrors::Unreadable { .. }) => panic!("{error}"),
+        Ok(_) => panic!("{} is taken for good", name.display()),
+    }
+}
+
+/// `LINE: KEY: MESSAGE; MEND`: what `# expect:` lines hold the beginning of.
+fn told(finding: &Finding) -> String {
+    let text = finding.to_string();
+    let rest = text.strip_prefix(&finding.place()).unwrap();
+    format!("{}{rest}", finding.line)
+}
+
+#[test]
+fn every_invalid_file_is_refused_with_exactly_what_it_expects() {
+    let mut files: Vec<PathBuf> = fs::read_dir(config().join("invalid")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert!(60 < files.len());
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# expect: ")).collect();
+        let errors: Vec<String> = refused_with(&text, &path).iter().map(told).collect();
+        let shown = format!("{}:\n# expect: {}", path.display(), errors.join("\n# expect: "));
+        assert_eq!(errors.len(), expected.len(), "{shown}");
+        for (error, expected) in errors.iter().zip(&expected) {
+            assert!(error.starts_with(expected), "expected {expected}\n{shown}");
+        }
+        assert!(!errors.is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_secret_of_any_invalid_file_is_shown() {
+    for entry in fs::read_dir(config().join("invalid")).unwrap() {
+        let path = entry.unwrap().path();
+        let errors = load(&path).unwrap_err();
+        assert!(!errors.drawn().contains("hunter2") && !errors.to_string().contains("hunter2"), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_example_is_good_and_says_what_it_seems_to() {
+    let text = fs::read_to_string(config().join("fleet.example.toml")).unwrap();
+    let (fleet, warnings) = good(&text);
+    assert_eq!(warnings, []);
+    let service = &fleet.services[0];
+    assert_eq!(service.slo.as_ref().map(|slo| slo.availability_ppm), Some(999_500));
+    assert_eq!(service.sla.as_ref().map(|sla| (sla.objective_ppm, sla.period)), Some((999_000, Period::Month)));
+    assert_eq!(service.since.map(|at| at.as_ms()), Some(1_767_225_600_000));
+    // 02:00 in Berlin's winter is 01:00 UTC.
+    assert_eq!(fleet.maintenance[0].span.from.as_ms(), 1_796_086_800_000);
+    let home = &fleet.checks[0];
+    assert_eq!((home.interval_ms, home.timeout_ms, home.quorum, home.recheck_ms), (30_000, 10_000, 2, 5_000));
+    let Question::Http(api) = &fleet.checks[1].question else { panic!("shop-api asks by HTTP") };
+    assert_eq!(api.headers[0].0, "content-type", "headers keep the file's order");
+    assert_eq!(fleet.checks[2].regions.len(), 3, "without regions: all of them");
+    let ChannelKind::Webhook { secret, .. } = &fleet.channels[0].kind;
+    assert_eq!(secret, &Some(Secret::Env("NINES_HOOK_SECRET".to_owned())));
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let (fleet, _) = parse("", Path::new("/etc/nines/fleet.toml")).unwrap();
+    assert_eq!(fleet.aggregator.database, Path::new("/etc/nines/nines.db"));
+    let (fleet, _) = parse("[aggregator]\ndatabase = '/srv/n.db'", Path::new("/etc/nines/fleet.toml")).unwrap();
+    assert_eq!(fleet.aggregator.database, Path::new("/srv/n.db"));
+}
+
+/// A service with one check, before which `slo` and after which `more` is written.
+fn shop(of_service: &str, of_check: &str, more: &str) -> String {
+    format!(
+        "[[region]]\nid = 'a'\n[[region]]\nid = 'b'\n[[region]]\nid = 'c'\n[[customer]]\nid = 'acme'\ntimezone = 'UTC'\n\
+         [[service]]\nid = 'shop'\ncustomer = 'acme'\n{of_service}\n\
+         [[check]]\nid = 'home'\nservice = 'shop'\nhttp = {{ url = 'https://shop.example/' }}\n{of_check}\n\
+         [[channel]]\nid = 'oncall'\nwebhook = {{ url = 'https://hooks.example/', secret = {{ env = 'X' }} }}\n\
+         [[route]]\nchannels = ['oncall']\n{more}"
+    )
+}
+
+#[test]
+fn what_is_allowed_but_unwise_is_warned_of() {
+    let warned = |text: String| good(&text).1.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(warned(shop("", "", "")), "");
+    let weak = "slo = { availability = 99.0 }\nsla = { availability = 99.9 }";
+    assert!(warned(shop(weak, "", "")).contains("the SLO is weaker than the SLA"));
+    let even = warned(shop("", "regions = ['a', 'b']\ninterval = '30s'", ""));
+    assert!(even.contains("with 2 regions and quorum 2, measured outages come out 15s too short"), "{even}");
+    assert!(warned(shop("", "", "[[service]]\nid = 'idle'\ncustomer = 'acme'")).contains("idle has no check"));
+    let early = "sla = { availability = 99.0, credits = [{ below = 99.9, percent = 10 }] }";
+    assert!(warned(shop(early, "", "")).contains("although the SLA is met"));
+    let unsigned = "[[channel]]\nid = 'desk'\nwebhook = { url = 'https://hooks.example/' }";
+    let unsigned = warned(shop("", "", unsigned));
+    assert!(unsigned.contains("not signed") && unsigned.contains("no route leads to channel desk"), "{unsigned}");
+    let open = warned(shop("", "", "").replace("https://shop", "https://me:hunter2@shop"));
+    assert!(open.contains("in the open") && !open.contains("hunter2"), "{open}");
+}
+
+#[test]
+fn a_finding_is_drawn_with_its_line_and_a_caret_under_what_is_meant() {
+    let text = "[aggregator]\n\tweb = \"8080\" # ü\n";
+    let drawn = parse(text, Path::new("nines.toml")).unwrap_err().drawn();
+    let plain = anstream::adapter::strip_str(&drawn).to_string();
+    assert!(plain.contains("nines.toml:2:8\n"), "{plain}");
+    assert!(plain.contains("2 | \tweb = \"8080\" # ü\n  | \t      ^^^^^^ aggregator.web\n"), "{plain}");
+    assert!(plain.contains("nines.toml is refused: 1 error\n"), "{plain}");
+}
+
+#[test]
+fn a_long_line_is_quoted_in_part() {
+    let text = format!("environment = {{ {} }}\n", "x = 1, ".repeat(200));
+    let errors = refused_with(&text, Path::new("nines.toml"));
+    assert!(errors.iter().all(|error| error.quoted.chars().count() < 200), "{errors:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "([a-z\\[\\]{}='\".,#0-9 \\n-]|\\[\\[check\\]\\]|http|interval|sla|é|\\r\\n|\"\"\"){0,80}") {
+        if let Err(errors) = parse(&text, Path::new("nines.toml")) {
+            prop_assert!(!errors.drawn().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_slip_in_the_example_makes_the_reader_panic(at in 0_usize..6_000, cut in 0_usize..40, with in "[a-z'\"={}\\[\\], 0-9\\n]{0,6}") {
+        let mut text = fs::read_to_string(config().join("fleet.example.toml")).unwrap();
+        let from = text.floor_char_boundary(at.min(text.len()));
+        let to = text.floor_char_boundary((from + cut).min(text.len()));
+        text.replace_range(from..to, &with);
+        if let Err(FleetFileErrors::Invalid { errors, .. }) = parse(&text, Path::new("nines.toml")) {
+            prop_assert!(!errors.is_empty());
+        }
+    }
+}
