@@ -1,10 +1,37 @@
 //! One check, once: one deadline for all of it, and a match over the kinds.
+//!
+//! Owns the way from a [`Check`] to an [`Observation`]. Knows no slots, stores nothing, reads no file
+//! after its making. The deadline covers resolution, connection, handshake, redirects, body and retries;
+//! per-phase timeouts would add up. Each protocol is one file; `connect` opens what they speak over.
+
+mod chain;
+mod connect;
+mod dns;
+pub(crate) mod expect;
+mod failure;
+mod handshake;
+mod http;
+mod record;
+mod resolve;
+mod tls;
+mod trust;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use nines_shared::address::AddressRule;
-use nines_shared::check::Check;
+use nines_shared::check::{Check, Question};
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason};
+use nines_shared::time::Clock;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use failure::Failure;
+use record::Record;
+use resolve::Resolver;
+use trust::Trusts;
+
+/// How long a retry waits: immediate ones would all meet the same hiccup.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How this machine looks out: from which address, to which addresses.
 #[derive(Clone, Debug, Default)]
@@ -40,26 +67,55 @@ pub struct Observation {
 #[derive(Debug)]
 pub struct Prober {
     vantage: Vantage,
+    resolver: Resolver,
+    trusts: Trusts,
+    clock: Clock,
 }
 
 impl Prober {
-    /// A prober that looks out from `vantage`.
+    /// A prober that looks out from `vantage`. Reads the machine's resolver configuration, once.
     pub fn new(vantage: Vantage) -> Self {
-        Self { vantage }
+        let resolver = Resolver::from_system();
+        Self { vantage, resolver, trusts: Trusts::default(), clock: Clock::system() }
     }
 
-    /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an outcome.
-    pub async fn run(&self, _check: &Check) -> Observation {
-        let detail = format!("no prober yet looks out from {:?}", self.vantage.source);
-        Observation {
-            outcome: Outcome::Inconclusive,
-            reason: Some(Reason::Unsupported),
-            phase: None,
-            detail: Some(detail),
-            duration_us: 0,
-            phases_us: Phases::default(),
-            attempt: 1,
-            evidence: Evidence::default(),
+    /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an
+    /// outcome. The last attempt decides.
+    pub async fn run(&self, check: &Check) -> Observation {
+        let deadline = Instant::now() + millis(check.timeout_ms);
+        let mut attempt = 1;
+        loop {
+            let seen = self.attempt(check, deadline, attempt).await;
+            let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
+            let next = Instant::now() + RETRY_PAUSE;
+            if worked || check.retries < attempt || deadline <= next {
+                return seen;
+            }
+            sleep_until(next).await;
+            attempt += 1;
         }
     }
+
+    async fn attempt(&self, check: &Check, deadline: Instant, attempt: u8) -> Observation {
+        let mut record = Record::start();
+        let failure = match timeout_at(deadline, self.ask(&check.question, &mut record)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(_elapsed) => Some(record.timed_out()),
+        };
+        let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
+        record.conclude(failure, attempt, degraded_after_us)
+    }
+
+    async fn ask(&self, question: &Question, record: &mut Record) -> Result<(), Failure> {
+        match question {
+            Question::Http(question) => http::ask(self, question, record).await,
+            Question::Dns(question) => dns::ask(self, question, record).await,
+            Question::Tls(question) => tls::ask(self, question, record).await,
+        }
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -70,6 +70,12 @@ impl Regex {
     pub fn is_match(&self, bytes: &[u8]) -> bool {
         self.0.is_match(bytes)
     }
+
+    /// Whether it matches somewhere that ends before the last of `bytes`: whatever follows them can't undo
+    /// such a match, while one at their end may rest on there being no more.
+    pub fn is_match_before_end(&self, bytes: &[u8]) -> bool {
+        self.0.find_iter(bytes).any(|found| found.end() < bytes.len())
+    }
 }
 
 impl FromStr for Regex {

@@ -1,0 +1,191 @@
+//! A question out, its answer in: UDP with TCP where the answer is truncated, or TCP from the start.
+//!
+//! Over UDP anybody may answer: what is not an answer to this very question (address, port, id, name,
+//! type) is passed over until the deadline. Over TCP it is the server itself that speaks, and nonsense is
+//! nonsense.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use aws_lc_rs::rand;
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Asked, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use nines_shared::check::DnsServer;
+use nines_shared::sample::{Phase, Reason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+
+use super::super::connect;
+use super::super::failure::{self, Failure};
+use super::super::record::Record;
+
+/// The largest answer that is asked for over UDP: what no path fragments (RFC 9715).
+const MAX_UDP_ANSWER: u16 = 1_232;
+/// Room for a datagram; a larger one is cut by the kernel and then passed over.
+const DATAGRAM: usize = 4_096;
+
+/// What is asked, in class IN.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    pub(super) name: Name,
+    pub(super) record_type: RecordType,
+}
+
+/// An answer to the question asked.
+pub(super) struct Reply {
+    pub(super) message: Message,
+    pub(super) tcp: bool,
+}
+
+/// Asks `server`. Without EDNS a second time where the server does not know EDNS (RFC 6891 §7).
+pub(super) async fn exchange(
+    query: &Query,
+    server: DnsServer,
+    source: Option<IpAddr>,
+    record: &mut Record,
+) -> Result<Reply, Failure> {
+    let reply = once(&Outgoing::new(query, true)?, server, source, record).await?;
+    let code = reply.message.metadata.response_code;
+    if matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) && reply.message.edns.is_none() {
+        return once(&Outgoing::new(query, false)?, server, source, record).await;
+    }
+    Ok(reply)
+}
+
+async fn once(
+    outgoing: &Outgoing<'_>,
+    server: DnsServer,
+    source: Option<IpAddr>,
+    record: &mut Record,
+) -> Result<Reply, Failure> {
+    if !server.tcp {
+        let message = over_udp(outgoing, server.address, source, record).await?;
+        if !message.metadata.truncation {
+            return Ok(Reply { message, tcp: false });
+        }
+        record.remark = Some("the answer over UDP was truncated, and TCP was tried".to_owned());
+    }
+    let message = over_tcp(outgoing, server.address, source).await?;
+    Ok(Reply { message, tcp: true })
+}
+
+/// A question as it goes out.
+struct Outgoing<'q> {
+    query: &'q Query,
+    id: u16,
+    /// With the two bytes of length before it that TCP wants.
+    framed: Vec<u8>,
+}
+
+impl<'q> Outgoing<'q> {
+    fn new(query: &'q Query, edns: bool) -> Result<Self, Failure> {
+        let internal = |why: String| Failure::ours(Reason::Internal, Phase::Resolve, why);
+        let mut random = [0; 2];
+        rand::fill(&mut random).map_err(|_no_detail| internal("no random bytes for the question's id".to_owned()))?;
+        let id = u16::from_be_bytes(random);
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Asked::query(query.name.clone(), query.record_type));
+        if edns {
+            let mut options = Edns::new();
+            options.set_max_payload(MAX_UDP_ANSWER);
+            message.set_edns(options);
+        }
+        let bytes = message.to_vec().map_err(|error| internal(error.to_string()))?;
+        let length = u16::try_from(bytes.len()).map_err(|error| internal(error.to_string()))?;
+        Ok(Self { query, id, framed: [&length.to_be_bytes()[..], &bytes].concat() })
+    }
+
+    fn bare(&self) -> &[u8] {
+        &self.framed[2..]
+    }
+
+    fn has_id(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(&self.id.to_be_bytes())
+    }
+
+    /// Whether `message` answers this question. A server that could not read the question may leave it out.
+    fn is_answered_by(&self, message: &Message) -> bool {
+        let head = &message.metadata;
+        let echoed = match message.queries.as_slice() {
+            [asked] => asked.name == self.query.name && asked.query_type == self.query.record_type,
+            [] => head.response_code != ResponseCode::NoError,
+            _ => false,
+        };
+        head.message_type == MessageType::Response && head.op_code == OpCode::Query && head.id == self.id && echoed
+    }
+}
+
+async fn over_udp(
+    outgoing: &Outgoing<'_>,
+    server: SocketAddr,
+    source: Option<IpAddr>,
+    record: &mut Record,
+) -> Result<Message, Failure> {
+    let of_server = |error: &io::Error| of_udp(error, server);
+    let from = source.unwrap_or(match server {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    });
+    let socket = UdpSocket::bind(SocketAddr::new(from, 0)).await.map_err(|error| match source {
+        Some(source) => failure::of_bind(&error, Phase::Resolve, source),
+        None => of_server(&error),
+    })?;
+    // Connected: the kernel passes on only what comes from the server, and tells of refusals.
+    socket.connect(server).await.map_err(|error| of_server(&error))?;
+    socket.send(outgoing.bare()).await.map_err(|error| of_server(&error))?;
+    let mut datagram = [0; DATAGRAM];
+    let mut passed_over = 0_u32;
+    loop {
+        let length = socket.recv(&mut datagram).await.map_err(|error| of_server(&error))?;
+        let bytes = &datagram[..length];
+        if outgoing.has_id(bytes) {
+            let message = decode(bytes)?;
+            if outgoing.is_answered_by(&message) {
+                return Ok(message);
+            }
+        }
+        passed_over = passed_over.saturating_add(1);
+        record.remark = Some(format!("{passed_over} datagrams came that do not answer the question"));
+    }
+}
+
+async fn over_tcp(outgoing: &Outgoing<'_>, server: SocketAddr, source: Option<IpAddr>) -> Result<Message, Failure> {
+    let mut stream = connect::dial(server, source).await.map_err(of_dial)?;
+    let answer = async {
+        stream.write_all(&outgoing.framed).await?;
+        let length = stream.read_u16().await?;
+        let mut bytes = vec![0; usize::from(length)];
+        stream.read_exact(&mut bytes).await?;
+        io::Result::Ok(bytes)
+    };
+    let bytes = answer.await.map_err(|error| {
+        let detail = format!("{server}: the connection ended before the answer: {error}");
+        failure::our_own(&error, Phase::Resolve)
+            .unwrap_or_else(|| Failure::theirs(Reason::DnsUnreachable, Phase::Resolve, detail))
+    })?;
+    let message = decode(&bytes)?;
+    if outgoing.is_answered_by(&message) {
+        Ok(message)
+    } else {
+        Err(Failure::theirs(Reason::DnsMalformed, Phase::Resolve, "the answer is not to our question"))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Message, Failure> {
+    Message::from_vec(bytes).map_err(|error| {
+        Failure::theirs(Reason::DnsMalformed, Phase::Resolve, format!("the answer can't be read: {error}"))
+    })
+}
+
+/// In a DNS check a server that takes no connection is unreachable; what was ours stays so.
+fn of_dial(failure: Failure) -> Failure {
+    let refused = [Reason::ConnectRefused, Reason::ConnectReset, Reason::ConnectUnreachable];
+    let reason = if refused.contains(&failure.reason) { Reason::DnsUnreachable } else { failure.reason };
+    let reason = if reason == Reason::ConnectTimeout { Reason::DnsTimeout } else { reason };
+    Failure { reason, phase: Phase::Resolve, ..failure }
+}
+
+fn of_udp(error: &io::Error, server: SocketAddr) -> Failure {
+    of_dial(failure::of_connect(error, server, true))
+}

@@ -1,0 +1,96 @@
+//! The HTTP check: one request, its redirects, and what is expected of the last response.
+//!
+//! Every hop is a new connection, resolved and held against the address rule anew. Nothing is pooled and
+//! nothing is kept from sample to sample. Limits: [`MAX_HEADERS`], [`MAX_HEAD_BYTES`], the check's
+//! `redirects` and `max_body_bytes`.
+
+mod body;
+mod exchange;
+mod redirect;
+mod request;
+
+use hyper::header::LOCATION;
+use nines_shared::check::{HttpQuestion, HttpVersion, shown_url};
+use nines_shared::sample::{Phase, Reason};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use url::{Host, Url};
+
+use super::failure::Failure;
+use super::handshake::{self, Terms};
+use super::record::Record;
+use super::trust::Alpn;
+use super::{Prober, connect};
+use exchange::Protocol;
+use request::Target;
+
+/// The most header fields of a response.
+pub(crate) const MAX_HEADERS: usize = 100;
+/// The most bytes of a response's head.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Asks `question` once.
+pub(crate) async fn ask(prober: &Prober, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
+    let mut target = Target::first(question);
+    let mut followed = 0;
+    loop {
+        let Some(next) = hop(prober, question, &target, record).await? else { return Ok(()) };
+        if followed == question.redirects {
+            let detail = format!("redirected more than {followed} times; the next would be {}", shown_url(&next.url));
+            return Err(Failure::theirs(Reason::RedirectLimit, Phase::FirstByte, detail));
+        }
+        followed += 1;
+        target = next;
+    }
+}
+
+/// One request. `None` where its response was the last and is as expected.
+async fn hop<'q>(
+    prober: &Prober,
+    question: &'q HttpQuestion,
+    target: &Target<'q>,
+    record: &mut Record,
+) -> Result<Option<Target<'q>>, Failure> {
+    record.hop(shown_url(&target.url));
+    let (host, port) = host_port(&target.url)?;
+    let tcp = connect::open(prober, &host, port, record).await?;
+    let ask = exchange::Ask { question, target, record };
+    if target.url.scheme() != "https" {
+        let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
+        return ask.over(tcp, protocol).await;
+    }
+    let terms = Terms { name: &host, ca_pem: question.ca_pem.as_deref(), alpn: alpn(question.version) };
+    let tls = handshake::secure(prober, tcp, terms, ask.record).await?;
+    let protocol = agreed(&tls, question.version)?;
+    ask.over(tls, protocol).await
+}
+
+fn host_port(url: &Url) -> Result<(Host<&str>, u16), Failure> {
+    match (url.host(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => Ok((host, port)),
+        (Some(_), None) | (None, Some(_) | None) => {
+            let detail = format!("{} names no host", shown_url(url));
+            Err(Failure::ours(Reason::Unsupported, Phase::Resolve, detail))
+        }
+    }
+}
+
+const fn alpn(version: HttpVersion) -> Alpn {
+    match version {
+        HttpVersion::Any => Alpn::Any,
+        HttpVersion::Http1 => Alpn::Http1,
+        HttpVersion::Http2 => Alpn::Http2,
+    }
+}
+
+/// The protocol that the handshake agreed on, which must be one that `wanted` allows.
+fn agreed(tls: &TlsStream<TcpStream>, wanted: HttpVersion) -> Result<Protocol, Failure> {
+    match (tls.get_ref().1.alpn_protocol(), wanted) {
+        (Some(b"h2"), HttpVersion::Any | HttpVersion::Http2) => Ok(Protocol::Http2),
+        (_, HttpVersion::Any | HttpVersion::Http1) => Ok(Protocol::Http1),
+        (_, HttpVersion::Http2) => {
+            let detail = "the target does not agree on HTTP/2 (ALPN h2)";
+            Err(Failure::theirs(Reason::HttpVersion, Phase::Tls, detail))
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One request and its response over one connection, timed and told apart from every way to fail.
+//!
+//! The connection is driven by the same task as the request, so that it ends with the attempt: no task
+//! outlives a sample, whatever the target does.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "other crates' enums are open; what they add falls to the general reason"
+)]
+
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::{Response, Version};
+use hyper_util::rt::TokioIo;
+use nines_shared::check::HttpQuestion;
+use nines_shared::sample::{Phase, Reason};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+
+use super::super::expect;
+use super::super::failure::{self, Failure};
+use super::super::handshake;
+use super::super::record::Record;
+use super::request::Target;
+use super::{LOCATION, MAX_HEAD_BYTES, MAX_HEADERS, body, redirect};
+
+/// How many bytes of a body an HTTP/2 target may send ahead of our reading.
+const WINDOW_BYTES: u32 = 1 << 20;
+
+/// Which HTTP is spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// One hop, ready to be asked.
+pub(super) struct Ask<'a, 'q> {
+    pub(super) question: &'q HttpQuestion,
+    pub(super) target: &'a Target<'q>,
+    pub(super) record: &'a mut Record,
+}
+
+impl<'q> Ask<'_, 'q> {
+    /// Asks over `stream`. `None` where the response was the last and is as expected, else the next hop.
+    pub(super) async fn over<S>(self, stream: S, protocol: Protocol) -> Result<Option<Target<'q>>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let request = self.target.request(self.question, protocol)?;
+        let io = TokioIo::new(stream);
+        self.record.enter(Phase::FirstByte);
+        match protocol {
+            Protocol::Http1 => {
+                let opened = http1::Builder::new()
+                    .max_headers(MAX_HEADERS)
+                    .max_buf_size(MAX_HEAD_BYTES)
+                    .handshake::<_, Full<Bytes>>(io)
+                    .await;
+                let (mut sender, connection) = opened.map_err(|error| of_http(&error, Phase::FirstByte))?;
+                beside(connection, self.receive(sender.send_request(request))).await
+            }
+            Protocol::Http2 => {
+                let tasks = Tasks::default();
+                let opened = http2::Builder::new(tasks.clone())
+                    .initial_stream_window_size(WINDOW_BYTES)
+                    .initial_connection_window_size(WINDOW_BYTES)
+                    .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+                    .handshake(io)
+                    .await;
+                let _ends_with_us = AbortOnDrop(tasks);
+                let (mut sender, connection) = opened.map_err(|error| of_http(&error, Phase::FirstByte))?;
+                beside(connection, self.receive(sender.send_request(request))).await
+            }
+        }
+    }
+
+    async fn receive(
+        self,
+        response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    ) -> Result<Option<Target<'q>>, Failure> {
+        let response = response.await.map_err(|error| of_http(&error, Phase::FirstByte))?;
+        let (head, incoming) = response.into_parts();
+        let status = head.status.as_u16();
+        if let Some(hop) = self.record.evidence.hops.last_mut() {
+            hop.status = Some(status);
+            hop.version = Some(shown_version(head.version).to_owned());
+        }
+        if MAX_HEADERS < head.headers.len() {
+            let detail = format!("{} header fields; at most {MAX_HEADERS} are read", head.headers.len());
+            return Err(Failure::theirs(Reason::HttpHeadersTooLarge, Phase::FirstByte, detail));
+        }
+        if 0 < self.question.redirects && redirect::is_redirect(status) {
+            self.record.leave();
+            return self.next(status, &head.headers).map(Some);
+        }
+        let expect = &self.question.expect;
+        expect::judge_head(expect, status, &head.headers)?;
+        self.record.enter(Phase::Transfer);
+        let plan = body::Plan {
+            limit: self.question.max_body_bytes as usize,
+            keep: expect.wants_body(),
+            encoding: head.headers.get(CONTENT_ENCODING).map_or(&[], |value| value.as_bytes()),
+        };
+        let read = body::read(incoming, plan).await?;
+        self.record.leave();
+        if expect.wants_body() {
+            expect::judge_body(expect, expect::Body { bytes: &read.bytes, whole: read.whole })?;
+        }
+        Ok(None)
+    }
+
+    fn next(&self, status: u16, headers: &HeaderMap) -> Result<Target<'q>, Failure> {
+        let location = headers.get(LOCATION).map(|value| value.as_bytes());
+        let url = redirect::destination(&self.target.url, location).map_err(|why| {
+            Failure::theirs(Reason::RedirectInvalid, Phase::FirstByte, format!("status {status}: {why}"))
+        })?;
+        Ok(self.target.redirected(status, url))
+    }
+}
+
+/// Polls `connection` while `work` goes on, and ends with `work`. What a connection ends with is told to
+/// the request that waits on it.
+async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+    let (mut connection, mut work) = (pin!(connection), pin!(work));
+    let mut open = true;
+    poll_fn(|cx| {
+        if open && connection.as_mut().poll(cx).is_ready() {
+            open = false;
+        }
+        let done = work.as_mut().poll(cx);
+        if open && done.is_pending() && connection.as_mut().poll(cx).is_ready() {
+            open = false;
+            return work.as_mut().poll(cx);
+        }
+        done
+    })
+    .await
+}
+
+fn shown_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// Why an exchange failed in `phase`.
+pub(super) fn of_http(error: &hyper::Error, phase: Phase) -> Failure {
+    let detail = with_causes(error);
+    let theirs = |reason| Failure::theirs(reason, phase, detail.clone());
+    if error.is_parse_too_large() {
+        return theirs(Reason::HttpHeadersTooLarge);
+    }
+    if error.is_parse() {
+        return theirs(Reason::HttpMalformed);
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return of_h2(error, phase, &detail);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return of_io(error, phase, &detail);
+        }
+        cause = error.source();
+    }
+    // What remains is an end of the connection: before the head, within the body, or before we could write.
+    theirs(Reason::HttpClosed)
+}
+
+fn of_h2(error: &h2::Error, phase: Phase, detail: &str) -> Failure {
+    if let Some(error) = error.get_io() {
+        return of_io(error, phase, detail);
+    }
+    let reason = match error.reason() {
+        Some(h2::Reason::HTTP_1_1_REQUIRED) => Reason::HttpVersion,
+        _ if error.is_remote() => Reason::HttpClosed,
+        Some(_) | None => Reason::HttpMalformed,
+    };
+    Failure::theirs(reason, phase, detail)
+}
+
+fn of_io(error: &io::Error, phase: Phase, detail: &str) -> Failure {
+    if let Some(tls) = handshake::tls_error(error) {
+        return Failure::theirs(handshake::reason_of(tls, &[]), phase, tls.to_string());
+    }
+    let reason = match error.kind() {
+        ErrorKind::InvalidData => Reason::HttpMalformed,
+        ErrorKind::TimedOut if phase == Phase::Transfer => Reason::BodyTimeout,
+        ErrorKind::TimedOut => Reason::HttpTimeout,
+        _ => match failure::our_own(error, phase) {
+            Some(ours) => return ours,
+            None => Reason::HttpClosed,
+        },
+    };
+    Failure::theirs(reason, phase, detail)
+}
+
+fn with_causes(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The tasks that an HTTP/2 connection asks for.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(async move {
+            task.await;
+        });
+    }
+}
+
+/// Ends the tasks with the attempt.
+struct AbortOnDrop(Tasks);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}

@@ -1,0 +1,164 @@
+//! What one attempt leaves behind: the time of each phase, and what the target showed.
+//!
+//! Owned by the caller of the attempt, so that it is still there when the deadline cuts the attempt off:
+//! the phase that runs then is the one that timed out. Phases never overlap.
+
+use std::net::SocketAddr;
+
+use nines_shared::sample::{Evidence, Hop, Outcome, Phase, Phases, Reason, detail};
+use tokio::time::Instant;
+
+use super::Observation;
+use super::failure::{Failure, timeout_in};
+
+/// The notes of one attempt.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) evidence: Evidence,
+    /// Something that the deadline's detail should mention.
+    pub(crate) remark: Option<String>,
+    phases: Phases,
+    started: Instant,
+    running: Option<(Phase, Instant)>,
+}
+
+impl Record {
+    /// A record of an attempt that starts now.
+    pub(crate) fn start() -> Self {
+        Self {
+            evidence: Evidence::default(),
+            remark: None,
+            phases: Phases::default(),
+            started: Instant::now(),
+            running: None,
+        }
+    }
+
+    /// Begins `phase`, at the instant in which the phase before it ends.
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.end_phase(now);
+        self.running = Some((phase, now));
+    }
+
+    /// Ends the phase that runs.
+    pub(crate) fn leave(&mut self) {
+        self.end_phase(Instant::now());
+    }
+
+    fn end_phase(&mut self, now: Instant) {
+        let Some((phase, since)) = self.running.take() else { return };
+        let us = micros(since, now);
+        self.phases.add(phase, us);
+        if let Some(hop) = self.evidence.hops.last_mut() {
+            hop.phases_us.add(phase, us);
+        }
+    }
+
+    /// Begins a request of an HTTP check: its phases are its own as well as the attempt's.
+    pub(crate) fn hop(&mut self, url: String) {
+        self.leave();
+        let phases_us = Phases::default();
+        self.evidence.hops.push(Hop { url, address: None, status: None, version: None, phases_us });
+    }
+
+    /// Notes the address that is contacted now.
+    pub(crate) fn contact(&mut self, address: SocketAddr) {
+        self.evidence.address = Some(address);
+        if let Some(hop) = self.evidence.hops.last_mut() {
+            hop.address = Some(address);
+        }
+    }
+
+    /// What the deadline means here: the target did not get the phase done that runs now.
+    pub(crate) fn timed_out(&self) -> Failure {
+        let phase = self.running.map_or(Phase::Resolve, |(phase, _since)| phase);
+        let mut detail = format!("not done within the deadline, {} ms after the start", self.elapsed_us() / 1_000);
+        if let Some(remark) = &self.remark {
+            detail = format!("{detail}; {remark}");
+        }
+        Failure::theirs(timeout_in(phase), phase, detail)
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        micros(self.started, Instant::now())
+    }
+
+    /// The observation that this attempt, the `attempt`th, amounts to. A success that took longer than
+    /// `degraded_after_us` is `degraded`.
+    pub(crate) fn conclude(
+        mut self,
+        failure: Option<Failure>,
+        attempt: u8,
+        degraded_after_us: Option<u64>,
+    ) -> Observation {
+        self.leave();
+        let duration_us = self.elapsed_us();
+        let (outcome, reason, phase, text) = match failure {
+            Some(failure) => (failure.outcome, Some(failure.reason), Some(failure.phase), Some(failure.detail)),
+            None if degraded_after_us.is_some_and(|limit| limit < duration_us) => {
+                (Outcome::Degraded, Some(Reason::Slow), None, Some(slow(duration_us, &self.phases)))
+            }
+            None => (Outcome::Up, None, None, None),
+        };
+        Observation {
+            outcome,
+            reason,
+            phase,
+            detail: text.as_deref().map(detail),
+            duration_us,
+            phases_us: self.phases,
+            attempt,
+            evidence: self.evidence,
+        }
+    }
+}
+
+fn micros(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+}
+
+fn slow(duration_us: u64, phases: &Phases) -> String {
+    let total = format!("took {} ms", duration_us / 1_000);
+    let longest = Phase::ALL.into_iter().filter_map(|phase| Some((phases.get(phase)?, phase))).max();
+    match longest {
+        Some((us, phase)) => format!("{total}, {} ms of it in {phase}", us / 1_000),
+        None => total,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_follow_each_other_without_gap_or_overlap_and_hops_add_up() {
+        let mut record = Record::start();
+        for (phase, ms) in [(Phase::Connect, 3), (Phase::FirstByte, 7)] {
+            record.hop(String::new());
+            record.enter(phase);
+            tokio::time::advance(Duration::from_millis(ms)).await;
+        }
+        record.enter(Phase::Connect);
+        tokio::time::advance(Duration::from_millis(2)).await;
+        let seen = record.conclude(None, 1, Some(5_000));
+        assert_eq!(seen.phases_us.connect, Some(5_000));
+        assert_eq!(seen.phases_us.first_byte, Some(7_000));
+        assert_eq!(seen.duration_us, 12_000);
+        assert_eq!(seen.evidence.hops[1].phases_us.connect, Some(2_000));
+        assert_eq!((seen.outcome, seen.reason), (Outcome::Degraded, Some(Reason::Slow)));
+        assert_eq!(seen.detail.unwrap(), "took 12 ms, 7 ms of it in first_byte");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_blamed_on_the_phase_that_runs() {
+        let mut record = Record::start();
+        for phase in Phase::ALL {
+            record.enter(phase);
+            let failure = record.timed_out();
+            assert_eq!((failure.phase, failure.reason), (phase, timeout_in(phase)));
+        }
+    }
+}

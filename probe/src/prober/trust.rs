@@ -1,0 +1,192 @@
+//! Whom a TLS handshake believes, and the client configurations made from that.
+//!
+//! One [`Trust`] for each distinct set of roots (Mozilla's, or a check's own `ca_pem`), made once.
+//! Sessions are never resumed: each sample is a full handshake, or the certificate would go unseen. The
+//! verifier keeps the chain that it refuses, and only then gives the real verdict, so that an invalid
+//! certificate is still described and never accepted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// The most distinct `ca_pem` whose configurations are kept; beyond it the cache starts anew.
+const MAX_TRUSTS: usize = 256;
+
+/// Which protocols are offered by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alpn {
+    /// None: a TLS check does not say what it would speak.
+    None,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// HTTP/2, else HTTP/1.1.
+    Any,
+}
+
+impl Alpn {
+    const ALL: [Self; 4] = [Self::None, Self::Http1, Self::Http2, Self::Any];
+
+    fn offer(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::None => &[],
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+            Self::Any => &[b"h2", b"http/1.1"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
+
+/// Every trust made so far.
+#[derive(Debug, Default)]
+pub(crate) struct Trusts {
+    mozilla: OnceLock<Arc<Trust>>,
+    own: Mutex<HashMap<Box<str>, Arc<Trust>>>,
+}
+
+impl Trusts {
+    /// The trust in the roots of `ca_pem`, or in Mozilla's.
+    ///
+    /// # Errors
+    /// What is wrong with `ca_pem`, for people.
+    pub(crate) fn of(&self, ca_pem: Option<&str>) -> Result<Arc<Trust>, String> {
+        let Some(pem) = ca_pem else {
+            return Ok(Arc::clone(
+                self.mozilla.get_or_init(|| Arc::new(Trust::new(mozilla()).expect("Mozilla has roots"))),
+            ));
+        };
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trust) = own.get(pem) {
+            return Ok(Arc::clone(trust));
+        }
+        let trust = Arc::new(Trust::new(roots_of(pem)?)?);
+        if MAX_TRUSTS <= own.len() {
+            own.clear();
+        }
+        own.insert(pem.into(), Arc::clone(&trust));
+        Ok(trust)
+    }
+}
+
+fn mozilla() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+fn roots_of(pem: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("ca_pem can't be read as PEM: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("ca_pem holds a certificate that can't be a root: {error}"))?;
+    }
+    Ok(roots)
+}
+
+/// The crypto of every probe handshake. Classic key exchange only: offering ML-KEM first costs 23–33 µs a
+/// handshake and a second packet that some middleboxes drop, and listing it without a key share makes some
+/// servers ask for one, a round trip that no browser sees.
+pub(crate) fn provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups =
+        vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, aws_lc_rs::kx_group::SECP384R1];
+    provider
+}
+
+/// One set of roots, ready for handshakes.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    verifier: Arc<WebPkiServerVerifier>,
+    configs: [ClientConfig; Alpn::ALL.len()],
+}
+
+impl Trust {
+    fn new(roots: RootCertStore) -> Result<Self, String> {
+        let provider = Arc::new(provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| format!("ca_pem can't be used: {error}"))?;
+        let mut base = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_webpki_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
+        base.resumption = Resumption::disabled();
+        let configs = Alpn::ALL.map(|alpn| {
+            let mut config = base.clone();
+            config.alpn_protocols = alpn.offer();
+            config
+        });
+        Ok(Self { verifier, configs })
+    }
+
+    /// A configuration for one handshake; a chain that it refuses is left in the returned [`Refused`].
+    pub(crate) fn config(&self, alpn: Alpn) -> (ClientConfig, Arc<Refused>) {
+        let refused = Arc::new(Refused { verifier: Arc::clone(&self.verifier), chain: OnceLock::new() });
+        let mut config = self.configs[alpn as usize].clone();
+        config.dangerous().set_certificate_verifier(Arc::clone(&refused) as Arc<dyn ServerCertVerifier>);
+        (config, refused)
+    }
+}
+
+/// The verifier of one handshake, and the chain that it refused if it did. An accepted chain can be had
+/// from the connection.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    verifier: Arc<WebPkiServerVerifier>,
+    chain: OnceLock<Vec<CertificateDer<'static>>>,
+}
+
+impl Refused {
+    /// The refused chain as the target sent it.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        self.chain.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl ServerCertVerifier for Refused {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        if verdict.is_err() {
+            let chain = std::iter::once(end_entity).chain(intermediates);
+            // Set once: a handshake shows one chain.
+            let _shown_before = self.chain.set(chain.map(|certificate| certificate.clone().into_owned()).collect());
+        }
+        verdict
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
