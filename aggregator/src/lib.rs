@@ -19,3 +19,4 @@ pub mod serve;
 pub mod store;
 pub mod uptime;
 pub mod web;
+pub mod words;

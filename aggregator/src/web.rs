@@ -10,7 +10,6 @@ mod headers;
 mod live;
 mod shade;
 mod strip;
-mod words;
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::running::Running;
+use crate::words;
 
 /// The most bytes of a request's body; nothing here wants one.
 const MAX_BODY_BYTES: usize = 1 << 10;
