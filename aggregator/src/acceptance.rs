@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use nines_shared::check::{MAX_INTERVAL_MS, MAX_RETRIES};
 use nines_shared::id::{CheckId, RegionId};
-use nines_shared::sample::{MAX_DETAIL_LEN, Sample, SampleKind};
+use nines_shared::sample::{Sample, SampleKind};
 use nines_shared::time::Timestamp;
 use nines_shared::wire::MAX_FUTURE_MS;
 
@@ -87,9 +87,6 @@ pub enum Unacceptable {
     /// An attempt that can't be.
     #[error("attempt {0} is out of range; use 1 to {limit}", limit = MAX_RETRIES + 1)]
     Attempt(u8),
-    /// A text that could draw on a terminal or break a log line, or is too long.
-    #[error("detail must be one line without control characters, of at most {MAX_DETAIL_LEN} bytes")]
-    Detail,
 }
 
 impl Unacceptable {
@@ -101,10 +98,9 @@ impl Unacceptable {
             Self::Future { .. } => "future",
             Self::TooOld { .. } => "too_old",
             Self::Lateness { .. } => "lateness",
-            Self::NoSlot { .. } => "no_slot",
+            Self::NoSlot { .. } => "no_such_slot",
             Self::Duration(_) => "duration",
             Self::Attempt(_) => "attempt",
-            Self::Detail => "detail",
         }
     }
 }
@@ -161,10 +157,7 @@ fn judge_content(sample: &Sample) -> Result<(), Unacceptable> {
     if !(1..=MAX_RETRIES + 1).contains(&sample.attempt) {
         return Err(Unacceptable::Attempt(sample.attempt));
     }
-    match &sample.detail {
-        Some(detail) if *detail != nines_shared::sample::detail(detail) => Err(Unacceptable::Detail),
-        Some(_) | None => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -201,7 +194,7 @@ mod tests {
     #[test]
     fn an_extra_sample_needs_no_slot_and_a_planned_one_does() {
         let off = |sample: &mut Sample| sample.scheduled_at = sample.scheduled_at.plus_ms(-7);
-        assert_eq!(code(off), "no_slot");
+        assert_eq!(code(off), "no_such_slot");
         assert_eq!(
             code(|sample| {
                 off(sample);
@@ -222,7 +215,6 @@ mod tests {
         assert_eq!(code(|sample| sample.duration_us = Some(u64::MAX)), "duration");
         assert_eq!(code(|sample| sample.phases_us.tls = Some(u64::MAX)), "duration");
         assert_eq!(code(|sample| sample.attempt = 0), "attempt");
-        assert_eq!(code(|sample| sample.detail = Some("\u{1b}[2J".to_owned())), "detail");
     }
 
     #[test]

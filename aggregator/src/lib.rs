@@ -3,6 +3,7 @@
 
 pub mod acceptance;
 pub mod alert;
+pub mod archive;
 pub mod cli;
 pub mod control;
 pub mod counters;
