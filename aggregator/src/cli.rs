@@ -5,7 +5,11 @@
 //! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
 
 pub mod config;
+pub mod export;
 pub mod failure;
+pub mod import;
+mod progress;
+pub mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,19 +59,23 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::Args),
+    Export(export::Args),
+    Import(import::Args),
 }
 
 impl Command {
     /// What is logged where nobody says: a server tells of its life, a command only of trouble.
     fn default_log(&self) -> &'static str {
         match self {
-            Self::Config(_) => "warn",
+            Self::Config(_) | Self::Export(_) | Self::Import(_) => "warn",
         }
     }
 
     fn run(self, global: &Global) -> Result<(), Failure> {
         match self {
             Self::Config(args) => config::run(args, global),
+            Self::Export(args) => export::run(args, global),
+            Self::Import(args) => import::run(args, global),
         }
     }
 }

@@ -138,6 +138,9 @@ pub enum StoreError {
     /// The job that was given to the store panicked; nothing of it is stored.
     #[error("database: the work given to it panicked")]
     Panicked,
+    /// Whoever gave the job changed their mind; nothing of it is stored.
+    #[error("database: the work was given up; nothing of it is stored")]
+    Abandoned,
     /// The writer has ended: the process is going down.
     #[error("the database is closed")]
     Closed,

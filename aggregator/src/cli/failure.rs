@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use crate::fleet_file::FleetFileErrors;
+use crate::store::StoreError;
 
 /// Wrong usage: `EX_USAGE`.
 pub const USAGE: u8 = 64;
@@ -33,6 +34,32 @@ pub enum Failure {
     /// The fleet file is wrong, with every error and its place.
     #[error(transparent)]
     FleetFile(#[from] FleetFileErrors),
+}
+
+impl From<StoreError> for Failure {
+    /// No database, or one that another process or another version has: something needed is not there. The
+    /// rest is a fault of the file.
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Missing(_)
+            | StoreError::Taken { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Older { .. }
+            | StoreError::OldLibrary { .. }
+            | StoreError::Closed => Self::Unavailable(message),
+            StoreError::Foreign(_) => Self::Configuration(message),
+            StoreError::Open { .. }
+            | StoreError::Unusable { .. }
+            | StoreError::Setting { .. }
+            | StoreError::ReadOnly
+            | StoreError::Sqlite(_)
+            | StoreError::NotCommitted(_)
+            | StoreError::Unreadable { .. }
+            | StoreError::Panicked
+            | StoreError::Abandoned => Self::Io(message),
+        }
+    }
 }
 
 impl Failure {

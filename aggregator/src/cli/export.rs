@@ -1,0 +1,162 @@
+//! `nines export`: writes samples as NDJSON, in order of identity. The same samples give the same bytes, and
+//! their SHA-256 is what reports print.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nines_shared::id::{CheckId, CustomerId, ServiceId};
+use nines_shared::time::{Clock, Span, Timestamp};
+use rusqlite::Connection;
+
+use super::when::Window;
+use super::{Failure, Global, progress};
+use crate::archive::Writer;
+use crate::store::{Store, StoreError, definitions, samples};
+
+/// How many samples are written between two looks of the progress.
+const STEP: u64 = 10_000;
+
+/// Write samples as NDJSON, in a fixed order: the same samples give the same bytes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nines export october.ndjson.zst --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
+  nines export --service shop --from -2h | jq .outcome
+
+`nines export --from T --to T --service ID | sha256sum` gives the digest of samples that the report of that window prints.")]
+pub struct Args {
+    /// The file to write, zstd where it ends in .zst; - for stdout
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    #[command(flatten)]
+    window: Window,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Whose samples. Each option narrows; one given more than once names several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Selection {
+    /// Only samples of this customer's services
+    #[arg(long, value_name = "ID")]
+    pub customer: Vec<CustomerId>,
+    /// Only samples of this service
+    #[arg(long, value_name = "ID")]
+    pub service: Vec<ServiceId>,
+    /// Only samples of this check
+    #[arg(long, value_name = "ID")]
+    pub check: Vec<CheckId>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure::Usage`] for an id that was never defined, [`Failure::Io`] where the file can't be written.
+pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let fleet = global.fleet()?;
+    let span = args.window.span(Clock::system().now())?;
+    let store = Store::open_read_only(&fleet.aggregator.database)?;
+    let count = match export(&store, &args.selection, span, &args.file) {
+        Ok(count) => count,
+        // Whoever reads has seen enough: `nines export | head`.
+        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(error) => return Err(error.of(&args.file)),
+    };
+    if !crate::archive::is_stdio(&args.file) {
+        anstream::println!("{count} samples in {}", args.file.display());
+    }
+    Ok(())
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The database can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file or the pipe can't be written.
+    #[error("{0}")]
+    Write(#[from] io::Error),
+    /// An id that was never defined.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl ExportError {
+    fn of(self, path: &Path) -> Failure {
+        match self {
+            Self::Store(error) => error.into(),
+            Self::Write(error) => Failure::Io(format!("{}: {error}", path.display())),
+            Self::Unknown(what) => Failure::Usage(what),
+        }
+    }
+}
+
+/// Writes the samples of `selection` that are scheduled in `span` to `path`; tells how many. All of them are of one
+/// snapshot, and memory does not grow with their number.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(store: &Store, selection: &Selection, span: Span, path: &Path) -> Result<u64, ExportError> {
+    let exported = store.read_blocking(|conn| {
+        Ok(checks(conn, selection).and_then(|checks| {
+            let mut writer = Writer::create(path)?;
+            let bar = progress::count("samples");
+            let mut count = 0_u64;
+            samples::each_in_identity_order(conn, checks.as_deref(), span, |sample| {
+                count += 1;
+                if count.is_multiple_of(STEP) {
+                    bar.set_position(count);
+                }
+                writer.write(&sample).map_err(ExportError::Write)
+            })?;
+            bar.finish_and_clear();
+            writer.finish()?;
+            Ok(count)
+        }))
+    });
+    exported?
+}
+
+/// The checks of `selection`, removed ones too, by the last definition of each; `None` for all of them.
+///
+/// # Errors
+/// [`ExportError::Unknown`] with the id that was never defined.
+pub fn checks(conn: &Connection, selection: &Selection) -> Result<Option<Vec<CheckId>>, ExportError> {
+    if *selection == Selection::default() {
+        return Ok(None);
+    }
+    let all = definitions::all_check_versions(conn)?;
+    let mut wanted: Vec<(CheckId, ServiceId)> = Vec::with_capacity(all.len());
+    for (id, versions) in all {
+        wanted.extend(versions.last().map(|version| (id, version.check.service.clone())));
+    }
+    let ever = Span { from: Timestamp::MIN, to: Timestamp::MAX };
+    if !selection.customer.is_empty() {
+        let mut services = BTreeSet::new();
+        for customer in &selection.customer {
+            let theirs = definitions::services_of(conn, customer, ever)?;
+            known(!theirs.is_empty(), "customer with services", customer)?;
+            services.extend(theirs);
+        }
+        wanted.retain(|(_check, service)| services.contains(service));
+    }
+    if !selection.service.is_empty() {
+        for id in &selection.service {
+            known(wanted.iter().any(|(_check, service)| service == id), "service with checks", id)?;
+        }
+        wanted.retain(|(_check, service)| selection.service.contains(service));
+    }
+    if !selection.check.is_empty() {
+        for id in &selection.check {
+            known(wanted.iter().any(|(check, _service)| check == id), "check", id)?;
+        }
+        wanted.retain(|(check, _service)| selection.check.contains(check));
+    }
+    Ok(Some(wanted.into_iter().map(|(check, _service)| check).collect()))
+}
+
+fn known(is: bool, what: &str, id: &impl std::fmt::Display) -> Result<(), ExportError> {
+    if is { Ok(()) } else { Err(ExportError::Unknown(format!("there is no {what} {id} in what is selected"))) }
+}

@@ -1,0 +1,210 @@
+//! `nines import`: takes samples in from NDJSON. The whole file or nothing, and the same file again changes
+//! nothing.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use nines_shared::sample::Sample;
+use nines_shared::time::{Clock, Span, Timestamp};
+use rusqlite::Transaction;
+
+use super::when::Window;
+use super::{Failure, Global, progress};
+use crate::acceptance::{Acceptance, MAX_IMPORT_AGE_MS};
+use crate::archive::{self, BadLine, Reader};
+use crate::store::samples::{self, Inserted};
+use crate::store::{Store, StoreError, definitions};
+
+/// Samples in one insert.
+const BATCH: usize = 1_000;
+/// Batches between the thread that reads and the one that writes; the reader waits when they are full.
+const QUEUED: usize = 8;
+/// How many bad lines are told one by one.
+const TOLD: usize = 20;
+
+/// Take samples in from NDJSON; the same samples again change nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nines import october.ndjson.zst                  zstd by the file's ending
+  zcat old.gz | nines import - --from -90d         from a pipe, the last ninety days of it
+
+Each line is a sample, as `nines export` writes them. Only check, region, kind, scheduled_at, started_at and
+outcome are required; times are milliseconds since 1970 or RFC 3339. Checks and regions must be in the fleet file. A
+file with a line that can't be taken is refused whole, unless --skip-bad says otherwise.")]
+pub struct Args {
+    /// The file to read; - for stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    window: Window,
+    /// Take the good lines of a file that has bad ones
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure::Io`] where the file can't be read or has bad lines, [`Failure::Unavailable`] where a server has the
+/// database open.
+pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let fleet = global.fleet()?;
+    let now = Clock::system().now();
+    let span = args.window.span(now)?;
+    let store = Store::open(&fleet.aggregator.database)?;
+    let rules = store.write_blocking(move |tx| {
+        definitions::load(tx, &fleet, now)?;
+        Ok(Acceptance::new(definitions::all_check_versions(tx)?, MAX_IMPORT_AGE_MS))
+    })?;
+    let terms = Terms { rules, span, now, skip_bad: args.skip_bad };
+    let imported = with_progress(&args.file, |reader| import(&store, reader, &terms))?;
+    anstream::eprint!("{}", told(&imported.bad, imported.bad_count, &args.file));
+    if imported.refused {
+        let what =
+            format!("{}: nothing was imported; mend the lines, or leave them out with --skip-bad", args.file.display());
+        return Err(Failure::Io(what));
+    }
+    let Inserted { stored, same } = imported.inserted;
+    anstream::println!("{stored} new, {same} already there");
+    Ok(())
+}
+
+/// Opens the file, or stdin, and hands it to `import` under a bar.
+fn with_progress(
+    path: &Path,
+    import: impl FnOnce(&mut Reader<'_>) -> Result<Imported, Failure>,
+) -> Result<Imported, Failure> {
+    let failed = |error: io::Error| Failure::Io(format!("{}: {error}", path.display()));
+    if archive::is_stdio(path) {
+        let bar = progress::count("bytes read");
+        return import(&mut Reader::new(bar.wrap_read(io::stdin()), path).map_err(failed)?);
+    }
+    let file = File::open(path).map_err(failed)?;
+    let bar = progress::bytes(file.metadata().map_err(failed)?.len());
+    let imported = import(&mut Reader::new(bar.wrap_read(file), path).map_err(failed)?);
+    bar.finish_and_clear();
+    imported
+}
+
+/// On which terms samples are taken.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Which may be stored.
+    pub rules: Acceptance,
+    /// Only those scheduled in it are taken.
+    pub span: Span,
+    /// What time it is.
+    pub now: Timestamp,
+    /// Whether bad lines are left out, instead of refusing everything.
+    pub skip_bad: bool,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// What is stored now.
+    pub inserted: Inserted,
+    /// The first bad lines.
+    pub bad: Vec<BadLine>,
+    /// How many bad lines there were.
+    pub bad_count: u64,
+    /// Whether nothing was stored because of them.
+    pub refused: bool,
+}
+
+/// Takes in all of `reader` in one transaction: nothing of it is stored where reading fails, or where there are
+/// bad lines and the terms do not let them be left out. Must not be called from async code.
+///
+/// # Errors
+/// Where reading or storing fails.
+pub fn import(store: &Store, reader: &mut Reader<'_>, terms: &Terms) -> Result<Imported, Failure> {
+    let (sender, receiver) = sync_channel(QUEUED);
+    let received_at = terms.now;
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || store.write_blocking(move |tx| store_all(tx, &receiver, received_at)));
+        let read = read_all(reader, terms, sender);
+        let written = writing.join().unwrap_or(Err(StoreError::Panicked));
+        let mut imported = read.map_err(|error| Failure::Io(format!("can't read the samples: {error}")))?;
+        match written {
+            Ok(inserted) => imported.inserted = inserted,
+            Err(StoreError::Abandoned) => imported.refused = true,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(imported)
+    })
+}
+
+/// What the thread that reads tells the one that writes. Where it goes without `Keep`, all is undone.
+enum Step {
+    Store(Vec<Sample>),
+    Keep,
+}
+
+fn store_all(tx: &Transaction<'_>, steps: &Receiver<Step>, received_at: Timestamp) -> Result<Inserted, StoreError> {
+    let mut total = Inserted::default();
+    loop {
+        match steps.recv() {
+            Ok(Step::Store(batch)) => {
+                let Inserted { stored, same } = samples::insert(tx, &batch, received_at)?;
+                total.stored += stored;
+                total.same += same;
+            }
+            Ok(Step::Keep) => return Ok(total),
+            Err(_gone) => return Err(StoreError::Abandoned),
+        }
+    }
+}
+
+fn read_all(reader: &mut Reader<'_>, terms: &Terms, steps: SyncSender<Step>) -> io::Result<Imported> {
+    let mut imported = Imported::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(line) = reader.next()? {
+        match line.and_then(|(number, sample)| judged(number, sample, terms)) {
+            Ok(Some(sample)) => batch.push(sample),
+            Ok(None) => {}
+            Err(bad) => {
+                imported.bad_count += 1;
+                if imported.bad.len() < TOLD {
+                    imported.bad.push(bad);
+                }
+            }
+        }
+        if batch.len() == BATCH {
+            // The other end goes only with an error of its own, which is then told.
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            if steps.send(Step::Store(full)).is_err() {
+                return Ok(imported);
+            }
+        }
+    }
+    if imported.bad_count == 0 || terms.skip_bad {
+        let _its_error_is_told = steps.send(Step::Store(batch)).and_then(|()| steps.send(Step::Keep));
+    }
+    Ok(imported)
+}
+
+/// The sample, where it is in the window and may be stored.
+fn judged(number: u64, sample: Sample, terms: &Terms) -> Result<Option<Sample>, BadLine> {
+    if !terms.span.contains(sample.scheduled_at) {
+        return Ok(None);
+    }
+    match terms.rules.judge(&sample, terms.now) {
+        Ok(()) => Ok(Some(sample)),
+        Err(why) => Err(BadLine { number, why: why.to_string() }),
+    }
+}
+
+/// The bad lines for people: the first ones, then how many more.
+fn told(bad: &[BadLine], count: u64, path: &Path) -> String {
+    let mut text: String =
+        bad.iter().map(|line| format!("{}:{}: {}\n", path.display(), line.number, line.why)).collect();
+    let more = count.saturating_sub(bad.len().try_into().unwrap_or(u64::MAX));
+    if more != 0 {
+        text.push_str(&format!("{}: and {more} more bad lines\n", path.display()));
+    }
+    text
+}

@@ -1,0 +1,20 @@
+//! Progress on a terminal, for whatever may take over a second. In a pipe nothing is drawn.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar over `length` bytes.
+pub(super) fn bytes(length: u64) -> ProgressBar {
+    styled(ProgressBar::new(length), "{bar:32} {percent:>3} %  {eta} left")
+}
+
+/// A count of what has no known end.
+pub(super) fn count(what: &'static str) -> ProgressBar {
+    styled(ProgressBar::no_length().with_message(what), "{spinner} {human_pos} {msg}")
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_not_a_template) => bar,
+    }
+}
