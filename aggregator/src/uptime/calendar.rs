@@ -1,9 +1,12 @@
 //! Time zones and calendars; the only module that knows them. The zone database is compiled in, so a
 //! report does not depend on the machine that writes it.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use nines_shared::time::Timestamp;
+use jiff::{ToSpan as _, Zoned};
+use nines_shared::time::{Span, Timestamp};
+
+use crate::definition::ServiceHours;
 
 /// Why a zone or a time makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum CalendarError {
         "{0:?} is not a time; write one such as \"2026-12-01T02:00:00\", or with its offset \"2026-12-01T02:00:00+01:00\""
     )]
     Local(String),
+    /// Not a month.
+    #[error("{0:?} is not a month; write year and month, such as 2026-10")]
+    Month(String),
     /// A local time that the clocks jump over.
     #[error(
         "{time} does not exist in {zone}, since clocks are set forward over it; write it with its offset, such as {time}+01:00"
@@ -86,6 +92,88 @@ pub fn local_to_timestamp(text: &str, zone_name: &str) -> Result<Timestamp, Cale
     }
 }
 
+/// The calendar month that `text` (`2026-10`) names, in the zone: with its own length where clocks change in it.
+///
+/// # Errors
+/// [`CalendarError::Month`] where it names none, [`CalendarError::Zone`] where there is no such zone.
+pub fn month(text: &str, zone_name: &str) -> Result<Span, CalendarError> {
+    let zone = zone(zone_name)?;
+    let wrong = || CalendarError::Month(text.to_owned());
+    let shape = text.len() == 7 && text.as_bytes()[4] == b'-';
+    let first: Date = if shape { format!("{text}-01").parse().map_err(|_other| wrong())? } else { return Err(wrong()) };
+    let next = first.checked_add(1.month()).map_err(|_out_of_range| wrong())?;
+    let begins = |day: Date| midnight(day, &zone).ok_or_else(wrong);
+    Ok(Span::new(begins(first)?, begins(next)?))
+}
+
+/// The local days of the zone that share time with `span`, cut to it, in order.
+///
+/// # Errors
+/// [`CalendarError::Zone`] where there is no such zone.
+pub fn days(span: Span, zone_name: &str) -> Result<Vec<Span>, CalendarError> {
+    let zone = zone(zone_name)?;
+    Ok(local_days(span, &zone).filter_map(|(_, day)| day.intersection(span)).collect())
+}
+
+/// The time in `span` outside the weekly `hours` of the zone, in order.
+///
+/// An hour that clocks skip begins or ends when they have jumped; one that comes twice, the first time.
+///
+/// # Errors
+/// [`CalendarError::Zone`] where there is no such zone.
+pub fn outside_hours(hours: &[ServiceHours], span: Span, zone_name: &str) -> Result<Vec<Span>, CalendarError> {
+    let zone = zone(zone_name)?;
+    let mut open = Vec::new();
+    for (date, day) in local_days(span, &zone) {
+        let weekday = date.weekday().to_monday_one_offset().unsigned_abs();
+        for hours in hours.iter().filter(|hours| hours.days.contains(&weekday)) {
+            let from = on_clock(date, hours.from_minute, &zone).unwrap_or(day.to);
+            let to = on_clock(date, hours.to_minute, &zone).unwrap_or(day.to);
+            open.push(Span::new(from, to));
+        }
+    }
+    let open = super::maintenance::merged(open);
+    Ok(super::maintenance::outside(&open, span).collect())
+}
+
+/// Each local day that shares time with `span`.
+fn local_days(span: Span, zone: &TimeZone) -> impl Iterator<Item = (Date, Span)> {
+    let first = zoned(span.from, zone).date();
+    std::iter::successors(Some(first), |day| day.tomorrow().ok())
+        .map_while(|day| Some((day, Span::new(midnight(day, zone)?, midnight(day.tomorrow().ok()?, zone)?))))
+        .take_while(move |(_, day)| day.from < span.to)
+}
+
+/// When a local day begins: at midnight, or when clocks have jumped over it.
+fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+    on_clock(day, 0, zone)
+}
+
+/// When the clocks of `zone` show `minute` of `day`; minute 1440 is the next day's midnight.
+fn on_clock(day: Date, minute: u16, zone: &TimeZone) -> Option<Timestamp> {
+    let (hour, rest) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+    let local = match Time::new(hour, rest, 0, 0) {
+        Ok(time) => day.to_datetime(time),
+        Err(_midnight) => day.tomorrow().ok()?.to_datetime(Time::midnight()),
+    };
+    let there = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+    Some(Timestamp::from_ms(there.as_millisecond()))
+}
+
+/// Instants beyond the calendar's ends are its ends.
+fn zoned(at: Timestamp, zone: &TimeZone) -> Zoned {
+    let edge = if at.as_ms() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or(edge).to_zoned(zone.clone())
+}
+
+/// `at` on the zone's clocks, as `format` (of `strftime`) says: the way into text, for people only.
+///
+/// # Errors
+/// [`CalendarError::Zone`] where there is no such zone.
+pub fn shown(at: Timestamp, zone_name: &str, format: &str) -> Result<String, CalendarError> {
+    Ok(zoned(at, &zone(zone_name)?).strftime(format).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +206,55 @@ mod tests {
         assert!(zone("Europe/Berln").unwrap_err().to_string().contains("Europe/Berln"));
         assert!(instant("2026-12-01T02:00:00").unwrap_err().to_string().contains("2026-12-01T02:00:00"));
         assert!(local_to_timestamp("tomorrow", "UTC").unwrap_err().to_string().contains("tomorrow"));
+    }
+
+    #[test]
+    fn a_month_is_the_zones_and_has_its_own_length_where_clocks_change() {
+        const HOUR: i64 = 3_600_000;
+        let october = month("2026-10", BERLIN).unwrap();
+        assert_eq!(october.from, instant("2026-09-30T22:00:00Z").unwrap());
+        assert_eq!(october.to, instant("2026-10-31T23:00:00Z").unwrap());
+        assert_eq!(october.length_ms(), 745 * HOUR);
+        assert_eq!(month("2026-03", BERLIN).unwrap().length_ms(), 743 * HOUR);
+        assert_eq!(month("2026-12", "UTC").unwrap().length_ms(), 744 * HOUR);
+        for text in ["2026", "2026-13", "2026-1", "2026-10-01", "", "october"] {
+            assert!(month(text, BERLIN).unwrap_err().to_string().contains("2026-10"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_days_of_a_month_make_the_month() {
+        let october = month("2026-10", BERLIN).unwrap();
+        let days = days(october, BERLIN).unwrap();
+        assert_eq!((days.len(), days[0].from, days[30].to), (31, october.from, october.to));
+        assert!(days.windows(2).all(|pair| pair[0].to == pair[1].from));
+        assert_eq!(days[24].length_ms(), 25 * 3_600_000);
+    }
+
+    #[test]
+    fn service_hours_follow_the_clocks_of_the_zone() {
+        let weekdays = ServiceHours { days: vec![1, 2, 3, 4, 5], from_minute: 8 * 60, to_minute: 18 * 60 };
+        // Friday to Monday, over the night in which clocks are set back.
+        let span =
+            Span::new(instant("2026-10-23T12:00:00+02:00").unwrap(), instant("2026-10-26T09:00:00+01:00").unwrap());
+        let closed = outside_hours(&[weekdays], span, BERLIN).unwrap();
+        let (evening, morning) = ("2026-10-23T18:00:00+02:00", "2026-10-26T08:00:00+01:00");
+        assert_eq!(closed, [Span::new(instant(evening).unwrap(), instant(morning).unwrap())]);
+    }
+
+    #[test]
+    fn hours_to_midnight_join_those_from_midnight() {
+        let always = ServiceHours { days: vec![1, 2, 3, 4, 5, 6, 7], from_minute: 0, to_minute: 1440 };
+        let october = month("2026-10", BERLIN).unwrap();
+        assert_eq!(outside_hours(&[always], october, BERLIN).unwrap(), []);
+    }
+
+    #[test]
+    fn a_day_whose_midnight_clocks_skip_begins_when_they_have_jumped() {
+        // In Beirut clocks go forward at midnight.
+        let march = month("2026-03", "Asia/Beirut").unwrap();
+        let days = days(march, "Asia/Beirut").unwrap();
+        assert_eq!(days.iter().map(|day| day.length_ms()).sum::<i64>(), march.length_ms());
+        assert_eq!(days.iter().filter(|day| day.length_ms() == 23 * 3_600_000).count(), 1);
     }
 }

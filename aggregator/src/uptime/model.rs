@@ -38,8 +38,8 @@ fn span(from: i64, to: i64) -> Span {
 type Three = [Verdict; 3];
 
 fn version_at(record: &CheckRecord, at: Timestamp) -> Option<&Check> {
-    let begun = record.versions.iter().filter(|version| version.valid_from <= at);
-    begun.last().map(|version| &version.check).filter(|_| at < record.removed_at)
+    let mut begun = record.versions.iter().filter(|version| version.valid_from <= at);
+    begun.next_back().map(|version| &version.check).filter(|_| at < record.removed_at)
 }
 
 fn asked(record: &CheckRecord, region: &RegionId, at: Timestamp) -> bool {

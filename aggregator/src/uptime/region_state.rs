@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use nines_shared::id::RegionId;
-use nines_shared::sample::SampleKind;
+use nines_shared::sample::{Outcome, SampleKind};
 use nines_shared::slot::Cadence;
 use nines_shared::time::{Span, Timestamp};
 
@@ -27,18 +27,68 @@ pub const SETTLE_MS: i64 = 5_000;
 pub struct RegionState {
     /// What it says at every instant of the window, by each hold rule.
     pub says: Bounded<Timeline>,
-    /// Slots due in the window, those that are pending apart.
-    pub slots_expected: i64,
-    /// Those of them with a conclusive planned sample. The others are missing or inconclusive.
-    pub slots_answered: i64,
+    /// What became of the slots due in the window.
+    pub slots: Slots,
+}
+
+/// What became of slots. One that is pending is none yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// With a planned sample that says up.
+    pub up: i64,
+    /// With a planned sample that says degraded.
+    pub degraded: i64,
+    /// With a planned sample that says down.
+    pub down: i64,
+    /// Missing or inconclusive.
+    pub silent: i64,
+}
+
+impl Slots {
+    /// All of them: answered + missing (INV-4).
+    pub fn expected(self) -> i64 {
+        self.answered() + self.silent
+    }
+
+    fn of(&mut self, outcome: Outcome) -> &mut i64 {
+        match outcome {
+            Outcome::Up => &mut self.up,
+            Outcome::Degraded => &mut self.degraded,
+            Outcome::Down => &mut self.down,
+            Outcome::Inconclusive => &mut self.silent,
+        }
+    }
+
+    /// Those with a conclusive planned sample.
+    pub fn answered(self) -> i64 {
+        self.up + self.degraded + self.down
+    }
+}
+
+impl std::ops::AddAssign for Slots {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.degraded += other.degraded;
+        self.down += other.down;
+        self.silent += other.silent;
+    }
 }
 
 /// What `region` says of the check in `window`, as known at `now`.
 pub fn of_region(check: &CheckRecord, region: &RegionId, window: Span, now: Timestamp) -> RegionState {
     let samples = in_order(check, region);
     let asked = Asked { spells: spells(check, region, now), planned: planned(&samples) };
-    let (slots_expected, slots_answered) = asked.count_slots(window);
-    RegionState { says: hold(&samples, &asked, window), slots_expected, slots_answered }
+    RegionState { says: hold(&samples, &asked, window), slots: asked.slots_in(window) }
+}
+
+/// What became of the slots of `region` that were due in `spans` (a set), as known at `now`.
+pub fn slots_of(check: &CheckRecord, region: &RegionId, spans: &[Span], now: Timestamp) -> Slots {
+    let asked = Asked { spells: spells(check, region, now), planned: planned(&in_order(check, region)) };
+    let mut slots = Slots::default();
+    for span in spans {
+        slots += asked.slots_in(*span);
+    }
+    slots
 }
 
 /// What a region was asked, and which slots it filled.
@@ -58,10 +108,9 @@ struct Spell {
 }
 
 /// A planned sample: it fills the slot that was due when it was to start.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Planned {
     slot: Timestamp,
-    inconclusive: bool,
+    outcome: Outcome,
 }
 
 fn in_order<'a>(check: &'a CheckRecord, region: &RegionId) -> Cow<'a, [Observed]> {
@@ -79,11 +128,11 @@ fn in_order<'a>(check: &'a CheckRecord, region: &RegionId) -> Cow<'a, [Observed]
 
 fn planned(samples: &[Observed]) -> Vec<Planned> {
     let planned = samples.iter().filter(|sample| sample.kind == SampleKind::Planned);
-    let inconclusive = |sample: &Observed| Verdict::of_outcome(sample.outcome).is_none();
     let mut planned: Vec<Planned> =
-        planned.map(|sample| Planned { slot: sample.scheduled_at, inconclusive: inconclusive(sample) }).collect();
-    if !planned.is_sorted() {
-        planned.sort_unstable();
+        planned.map(|sample| Planned { slot: sample.scheduled_at, outcome: sample.outcome }).collect();
+    let key = |planned: &Planned| (planned.slot, planned.outcome);
+    if !planned.is_sorted_by_key(key) {
+        planned.sort_unstable_by_key(key);
     }
     planned.dedup_by_key(|planned| planned.slot);
     planned
@@ -166,7 +215,7 @@ impl Asked {
             while planned.next_if(|planned| planned.slot < slot).is_some() {}
             match planned.peek() {
                 Some(planned) if planned.slot == slot => {
-                    if planned.inconclusive {
+                    if planned.outcome == Outcome::Inconclusive {
                         return Some(slot);
                     }
                 }
@@ -179,19 +228,20 @@ impl Asked {
         None
     }
 
-    fn count_slots(&self, window: Span) -> (i64, i64) {
-        let (mut expected, mut answered) = (0, 0);
+    fn slots_in(&self, window: Span) -> Slots {
+        let mut slots = Slots::default();
         for spell in &self.spells {
             let Some(span) = spell.span.intersection(window) else { continue };
             let settled = Span::new(span.from, span.to.min(spell.pending_from));
-            expected += spell.cadence.count_in(settled);
+            slots.silent += spell.cadence.count_in(settled);
             let first = self.planned.partition_point(|planned| planned.slot < span.from);
             let inside = self.planned[first..].iter().take_while(|planned| planned.slot < span.to);
             for planned in inside.filter(|planned| spell.cadence.is_due(planned.slot)) {
-                expected += i64::from(settled.to <= planned.slot);
-                answered += i64::from(!planned.inconclusive);
+                // Counted as silent so far, unless it is too young for that.
+                slots.silent -= i64::from(planned.slot < settled.to);
+                *slots.of(planned.outcome) += 1;
             }
         }
-        (expected, answered)
+        slots
     }
 }

@@ -98,13 +98,13 @@ fn assess_check(
         asked.into_iter().map(|region| (region, region_state::of_region(check, region, window, now))).collect();
     let timelines = Bounded::each(|pick| check_timeline(check, window, &regions, pick));
     let accounts = Accounts::of(&timelines, excluded);
-    let slots_expected = regions.iter().map(|(_, state)| state.slots_expected).sum();
-    let slots_answered = regions.iter().map(|(_, state)| state.slots_answered).sum();
+    let slots_expected = regions.iter().map(|(_, state)| state.slots.expected()).sum();
+    let slots_answered = regions.iter().map(|(_, state)| state.slots.answered()).sum();
     let regions = regions.into_iter().map(|(region, state)| RegionAssessment {
         region: region.clone(),
         timeline: state.says.measured,
-        slots_expected: state.slots_expected,
-        slots_answered: state.slots_answered,
+        slots_expected: state.slots.expected(),
+        slots_answered: state.slots.answered(),
     });
     let mut assessment = CheckAssessment {
         check: check.versions[0].check.id.clone(),

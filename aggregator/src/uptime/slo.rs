@@ -1,1 +1,42 @@
 //! The objective: what we aim for, and what is left of its error budget.
+
+use serde::{Deserialize, Serialize};
+
+use super::Accounts;
+use crate::definition::Slo;
+
+/// An error budget: (1 − objective) × (window − excluded), in ms, floored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The objective for availability.
+    pub objective_ppm: u32,
+    /// The downtime that it allows.
+    pub budget_ms: i64,
+    /// The downtime that there was.
+    pub spent_ms: i64,
+    /// What is left; negative where more was spent.
+    pub remaining_ms: i64,
+}
+
+/// The error budget of the objective in a window with these accounts.
+pub fn budget(slo: &Slo, accounts: &Accounts) -> Budget {
+    let allowed = i128::from(1_000_000_u32.saturating_sub(slo.availability_ppm));
+    let budget_ms = i64::try_from(allowed * i128::from(accounts.counted_ms()) / 1_000_000).unwrap_or(i64::MAX);
+    let spent_ms = accounts.down_ms;
+    Budget { objective_ppm: slo.availability_ppm, budget_ms, spent_ms, remaining_ms: budget_ms - spent_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_floored_and_may_be_overspent() {
+        let slo = Slo { availability_ppm: 999_500, latency_p95_ms: None, window_ms: 1 };
+        let accounts =
+            Accounts { up_ms: 999_000, unknown_ms: 999, down_ms: 2_000, excluded_ms: 77, ..Accounts::default() };
+        // 1 001 999 ms count; a two-thousandth of them is 500.9995 ms.
+        let expected = Budget { objective_ppm: 999_500, budget_ms: 500, spent_ms: 2_000, remaining_ms: -1_500 };
+        assert_eq!(budget(&slo, &accounts), expected);
+    }
+}
