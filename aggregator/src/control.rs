@@ -1,1 +1,202 @@
 //! The control socket beside the database: commands that change something go through the running server.
+//!
+//! A command is data, and what it does is a function over one transaction; the server calls it for
+//! whoever asks at `<database>.sock`, and the command line calls it itself where no server runs. One
+//! process writes to the database, so exactly one of the two can happen.
+
+mod client;
+mod invitation;
+mod socket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::time::Timestamp;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+
+pub use client::{ControlError, carry_out};
+pub use invitation::Invitation;
+pub(crate) use socket::{Socket, done};
+
+use crate::definition::{Fleet, Maintenance};
+use crate::gateway::authority::Authority;
+use crate::incident::{Incident, IncidentId};
+use crate::store::definitions::maintenance;
+use crate::store::incidents::{self, Note};
+use crate::store::{StoreError, probes};
+
+/// The longest reason or note, in bytes.
+pub const MAX_TEXT: usize = 2_000;
+
+/// Something that a person wants changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Let a probe join.
+    Invite {
+        /// The region it will look from.
+        region: RegionId,
+        /// Its name; `None`: the region's next free one.
+        name: Option<ProbeId>,
+    },
+    /// Shut a probe out, or void its invitation.
+    Revoke {
+        /// Which.
+        probe: ProbeId,
+    },
+    /// Announce a maintenance window.
+    AddMaintenance {
+        /// The window.
+        window: Maintenance,
+        /// Who announces it.
+        by: String,
+    },
+    /// Cancel a maintenance window.
+    CancelMaintenance {
+        /// Its number.
+        no: i64,
+    },
+    /// Say that somebody works on an incident.
+    AcknowledgeIncident {
+        /// Which.
+        incident: IncidentId,
+        /// Who.
+        by: String,
+    },
+    /// Write a note into an incident's log.
+    NoteIncident {
+        /// Which.
+        incident: IncidentId,
+        /// Who writes.
+        by: String,
+        /// What.
+        text: String,
+    },
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// What the probe has to be told.
+    Invited(Invitation),
+    /// The window's number.
+    MaintenanceAdded {
+        /// By which it is cancelled.
+        no: i64,
+    },
+    /// The window as it counts now.
+    MaintenanceCancelled {
+        /// As announced.
+        window: Maintenance,
+        /// When it ends as it counts.
+        until: Timestamp,
+    },
+    /// There is no more to say.
+    Done,
+}
+
+/// The command makes no sense: what is wrong and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    fn because<T>(message: impl Into<String>) -> Result<T, Self> {
+        Err(Self { message: message.into() })
+    }
+}
+
+/// What a command may need to know.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The fleet in force.
+    pub fleet: Arc<Fleet>,
+    /// Where probes reach the aggregator from this machine.
+    pub probes_addr: SocketAddr,
+    /// Who vouches for probes.
+    pub authority: Arc<Authority>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Does what `command` says.
+///
+/// # Errors
+/// What the store says; inside, why the command makes no sense, and then nothing is changed.
+pub fn perform(
+    tx: &Transaction<'_>,
+    command: &Command,
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
+    match command {
+        Command::Invite { region, name } => invitation::invite(tx, region, name.as_ref(), context),
+        Command::Revoke { probe } => revoke(tx, probe, context),
+        Command::AddMaintenance { window, by } => add_maintenance(tx, window, by, context),
+        Command::CancelMaintenance { no } => cancel_maintenance(tx, *no, context),
+        Command::AcknowledgeIncident { incident, by } => {
+            Ok(known(incident, incidents::acknowledge(tx, incident, by, context.now)?))
+        }
+        Command::NoteIncident { incident, by, text } => note(tx, incident, (by, text), context),
+    }
+}
+
+fn revoke(tx: &Transaction<'_>, probe: &ProbeId, context: &Context) -> Result<Result<Answer, Refused>, StoreError> {
+    if probes::revoke(tx, probe, context.now)? {
+        return Ok(Ok(Answer::Done));
+    }
+    Ok(Refused::because(format!("no probe {probe} is in the fleet or invited; see `nines probe list`")))
+}
+
+fn add_maintenance(
+    tx: &Transaction<'_>,
+    window: &Maintenance,
+    by: &str,
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
+    if !context.fleet.services.iter().any(|service| service.id == window.service) {
+        let known: Vec<&str> = context.fleet.services.iter().map(|service| service.id.as_str()).collect();
+        let message = format!("there is no service {}; there are {}", window.service, known.join(", "));
+        return Ok(Refused::because(message));
+    }
+    if window.span.is_empty() {
+        return Ok(Refused::because("the window ends before it begins"));
+    }
+    if MAX_TEXT < window.reason.len() || MAX_TEXT < by.len() {
+        return Ok(Refused::because(format!("the reason is longer than {MAX_TEXT} bytes")));
+    }
+    Ok(Ok(Answer::MaintenanceAdded { no: maintenance::add(tx, window, by, context.now)? }))
+}
+
+fn cancel_maintenance(tx: &Transaction<'_>, no: i64, context: &Context) -> Result<Result<Answer, Refused>, StoreError> {
+    let Some(cancelled) = maintenance::cancel(tx, no, context.now)? else {
+        let message = format!("no window {no} can be cancelled; see `nines maintenance list`");
+        return Ok(Refused::because(message));
+    };
+    Ok(Ok(Answer::MaintenanceCancelled { window: cancelled.window, until: cancelled.until }))
+}
+
+fn note(
+    tx: &Transaction<'_>,
+    id: &IncidentId,
+    (by, text): (&str, &str),
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
+    if text.trim().is_empty() || MAX_TEXT < text.len() {
+        return Ok(Refused::because(format!("a note has 1 to {MAX_TEXT} bytes")));
+    }
+    let note = Note { at: context.now, author: Some(by.to_owned()), text: text.to_owned() };
+    Ok(known(id, incidents::add_note(tx, id, &note)?))
+}
+
+fn known(id: &IncidentId, found: Option<Incident>) -> Result<Answer, Refused> {
+    if found.is_some() {
+        return Ok(Answer::Done);
+    }
+    Refused::because(format!("there is no incident {id}; see `nines incident list`"))
+}

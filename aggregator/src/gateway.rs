@@ -5,7 +5,7 @@
 //! synced, and every other answer means *not delivered* (INV-2). What is wrong with the batch is a 4xx,
 //! what is wrong with us is a 5xx, never the other way round: a probe sets aside what a 4xx names.
 
-pub mod admission;
+mod admission;
 mod answer;
 mod assignment;
 pub mod authority;

@@ -20,6 +20,12 @@ impl Refused {
         Self { status, refusal: Refusal { error: code.to_owned(), message: message.into(), sample: None } }
     }
 
+    /// The same, of the sample at `index`.
+    pub(super) fn of_sample(mut self, index: usize) -> Self {
+        self.refusal.sample = Some(index);
+        self
+    }
+
     /// We can't now; the probe keeps what it has and comes again.
     pub(super) fn later(code: &str, message: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)

@@ -86,13 +86,22 @@ impl Authority {
     /// # Errors
     /// [`AuthorityError`] where the store fails or holds something else.
     pub async fn open(store: &Store, now: Timestamp) -> Result<Self, AuthorityError> {
-        if let Some(row) = store.read(probes::authority).await? {
+        let store = store.clone();
+        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&store, now));
+        opening.await.unwrap_or(Err(AuthorityError::Store(StoreError::Panicked)))
+    }
+
+    /// [`Authority::open`] for threads that may wait.
+    ///
+    /// # Errors
+    /// As [`Authority::open`].
+    pub fn open_blocking(store: &Store, now: Timestamp) -> Result<Self, AuthorityError> {
+        if let Some(row) = store.read_blocking(probes::authority)? {
             return Self::of(&row);
         }
         let row = make(now)?;
         tracing::info!("authority.made");
-        let kept = store.write(move |tx| probes::keep_authority(tx, &row)).await?;
-        Self::of(&kept)
+        Self::of(&store.write_blocking(move |tx| probes::keep_authority(tx, &row))?)
     }
 
     fn of(row: &probes::AuthorityRow) -> Result<Self, AuthorityError> {

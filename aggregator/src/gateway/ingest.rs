@@ -53,10 +53,10 @@ async fn store(
     let at_work = gateway.at_work.acquire().await.expect("the semaphore is never closed");
     let decoding = tokio::task::spawn_blocking(move || body::decoded::<Batch>(&body, encoding));
     let batch = decoding.await.map_err(|_panicked| Refused::later("internal", "the batch could not be read"))??;
-    let definitions = gateway.known.definitions(&gateway.running).await?;
+    let rules = gateway.known.rules(&gateway.running).await?;
     let health = batch.health.clone();
     let now = gateway.running.clock.now();
-    let samples = admission::admit(batch, (&peer.probe, &peer.region), &definitions, now)?;
+    let samples = admission::admit(batch, (&peer.probe, &peer.region), &rules, now)?;
     drop(at_work);
     let count = samples.len();
     let inserted = commit(gateway, peer, samples, health).await?;

@@ -1,0 +1,108 @@
+//! Invitations: a secret for one probe, and the address it is to be used at.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use aws_lc_rs::rand;
+use data_encoding::BASE32_NOPAD;
+use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::time::Timestamp;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Context, Refused};
+use crate::gateway::authority::sha256;
+use crate::store::StoreError;
+use crate::store::probes::{self, Taken};
+
+/// Random bytes of a secret.
+const SECRET_BYTES: usize = 32;
+
+/// A probe may join: what it has to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Its name.
+    pub probe: ProbeId,
+    /// Its region.
+    pub region: RegionId,
+    /// Where it reaches the aggregator, such as `https://127.0.0.1:7443`.
+    pub url: String,
+    /// `SECRET.CA_SHA256`; good once.
+    pub token: String,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+impl Invitation {
+    /// What is to be typed on the probe's machine.
+    pub fn join_line(&self) -> String {
+        format!("nines-probe join {} {} --config probe.toml", self.url, self.token)
+    }
+}
+
+pub(super) fn invite(
+    tx: &Transaction<'_>,
+    region: &RegionId,
+    name: Option<&ProbeId>,
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
+    if !context.fleet.regions.iter().any(|known| known.id == *region) {
+        let known: Vec<&str> = context.fleet.regions.iter().map(|region| region.id.as_str()).collect();
+        return Ok(Refused::because(format!("there is no region {region}; there are {}", known.join(", "))));
+    }
+    let Some(url) = url(context) else {
+        return Ok(Refused::because(
+            "the port for probes is 0, so it is known only while the aggregator runs; start `nines serve` first",
+        ));
+    };
+    let Some(secret) = secret() else {
+        return Ok(Refused::because("the system gives no random numbers"));
+    };
+    Ok(match probes::invite(tx, region, name, sha256(secret.as_bytes()), context.now)? {
+        Ok(row) => Ok(Answer::Invited(Invitation {
+            probe: row.probe,
+            region: row.region,
+            url,
+            token: format!("{secret}.{}", context.authority.fingerprint()),
+            expires_at: row.expires_at,
+        })),
+        Err(taken) => Refused::because(taken_by(taken, name, region)),
+    })
+}
+
+fn taken_by(taken: Taken, name: Option<&ProbeId>, region: &RegionId) -> String {
+    let name = name.map_or("the name", ProbeId::as_str);
+    match taken {
+        Taken::Joined => format!("{name} is a probe of the fleet; revoke it first, or give another name"),
+        Taken::OtherRegion => format!("{name} was a probe of another region than {region}; give another name"),
+    }
+}
+
+/// 52 characters of base32; `None` where the system gives no random numbers.
+fn secret() -> Option<String> {
+    let mut bytes = [0; SECRET_BYTES];
+    rand::fill(&mut bytes).ok()?;
+    Some(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+}
+
+/// Where a probe is to go: the host of `public_url` where there is one, else the address listened on.
+fn url(context: &Context) -> Option<String> {
+    let address = context.probes_addr;
+    if address.port() == 0 {
+        return None;
+    }
+    let public = context.fleet.aggregator.public_url.as_ref().and_then(|url| url.host_str());
+    Some(match public {
+        Some(host) => format!("https://{host}:{}", address.port()),
+        None => format!("https://{}", reachable(address)),
+    })
+}
+
+/// `address`, or this machine's own where it stands for all of its addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
