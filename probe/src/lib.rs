@@ -7,9 +7,13 @@ pub mod cli;
 pub mod clock_watch;
 pub mod dispatch;
 pub mod identity;
+pub mod link;
 pub mod probe_file;
 pub mod prober;
 pub mod schedule;
 pub mod spool;
 pub mod uplink;
 pub mod waterfall;
+
+#[cfg(test)]
+mod stand_in;
