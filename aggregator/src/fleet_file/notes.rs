@@ -35,6 +35,7 @@ pub(super) struct Notes<'t> {
     name: String,
     directory: PathBuf,
     text: &'t str,
+    line_starts: Vec<usize>,
     secrets: Vec<Range<usize>>,
     errors: RefCell<Vec<(usize, Finding)>>,
     warnings: RefCell<Vec<(usize, Finding)>>,
@@ -45,7 +46,8 @@ impl<'t> Notes<'t> {
     pub(super) fn new(text: &'t str, name: &Path, secrets: Vec<Range<usize>>) -> Self {
         let directory = name.parent().unwrap_or(Path::new("")).to_owned();
         let name = name.display().to_string();
-        Self { name, directory, text, secrets, errors: RefCell::default(), warnings: RefCell::default() }
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name, directory, text, line_starts, secrets, errors: RefCell::default(), warnings: RefCell::default() }
     }
 
     /// `path` as the file means it: relative to where the file is.
@@ -55,7 +57,7 @@ impl<'t> Notes<'t> {
 
     /// The line of the byte at `offset`, from 1.
     pub(super) fn line_of(&self, offset: usize) -> usize {
-        self.text[..offset].matches('\n').count() + 1
+        self.line_starts.partition_point(|start| *start <= offset)
     }
 
     /// Something that is wrong.
@@ -111,12 +113,13 @@ impl<'t> Notes<'t> {
     }
 
     fn quote(&self, span: &Range<usize>) -> Quote {
-        let start = self.text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let start = self.line_starts[self.line_of(span.start) - 1];
         let end = self.text[span.start..].find('\n').map_or(self.text.len(), |at| span.start + at);
+        let secrets: Vec<_> = self.secrets.iter().filter(|secret| secret.start < end && start < secret.end).collect();
         let (mut text, mut indent, mut width) = (String::new(), 0, 0);
         let mut blotted = false;
         for (at, c) in self.text[start..end].char_indices().map(|(at, c)| (start + at, c)) {
-            let secret = self.secrets.iter().any(|secret| secret.contains(&at));
+            let secret = secrets.iter().any(|secret| secret.contains(&at));
             let shown = if secret { (!blotted).then_some('…') } else { Some(c).filter(|c| *c != '\r') };
             blotted = secret;
             let Some(shown) = shown else { continue };
