@@ -197,7 +197,8 @@ fn of_io(error: &io::Error, phase: Phase, detail: &str) -> Failure {
         return Failure::theirs(handshake::reason_of(tls, &[]), phase, tls.to_string());
     }
     let reason = match error.kind() {
-        ErrorKind::InvalidData => Reason::HttpMalformed,
+        // hyper tells of broken chunks so.
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => Reason::HttpMalformed,
         ErrorKind::TimedOut if phase == Phase::Transfer => Reason::BodyTimeout,
         ErrorKind::TimedOut => Reason::HttpTimeout,
         _ => match failure::our_own(error, phase) {

@@ -1,0 +1,119 @@
+//! From names to connections: resolution, the rule on every address, and addresses in turn.
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::{RData, RecordType};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+
+use super::super::resolve::Resolver;
+use super::targets::response;
+use super::*;
+
+/// A prober whose machine has `server` for its resolver.
+fn resolving_at(server: SocketAddr) -> Prober {
+    let mut udp = ConnectionConfig::udp();
+    udp.port = server.port();
+    let server = NameServerConfig::new(server.ip(), true, vec![udp]);
+    let mut prober = prober();
+    prober.resolver = Resolver::asking(ResolverConfig::from_name_servers(vec![server]));
+    prober
+}
+
+/// A prober for whom every name has these IPv4 addresses and no other.
+async fn knowing(addresses: &'static [[u8; 4]]) -> Prober {
+    let server = dns::udp(move |question| {
+        let records = |own: bool| if own { addresses } else { &[] };
+        let own = question.queries[0].query_type == RecordType::A;
+        vec![dns::with(question, records(own).iter().map(|&[a, b, c, d]| RData::A(A::new(a, b, c, d))).collect())]
+    })
+    .await;
+    resolving_at(server)
+}
+
+async fn get_named(prober: &Prober, port: u16, timeout_ms: i64) -> Observation {
+    let question = get(&format!("http://shop.example:{port}/"));
+    prober.run(&check(Question::Http(Box::new(question)), timeout_ms)).await
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_and_its_resolution_is_a_phase() {
+    let target = targets::saying(response("200 OK", "")).await;
+    let seen = get_named(&knowing(&[[127, 0, 0, 1]]).await, target.port(), LONG_MS).await;
+    assert_eq!(verdict(&seen), UP, "{seen:?}");
+    assert!(seen.phases_us.resolve.is_some());
+    assert_eq!(seen.evidence.address, Some(target));
+}
+
+#[tokio::test]
+async fn inv_10_a_name_can_not_lead_where_the_machine_forbids() {
+    let target = targets::saying(response("200 OK", "")).await;
+    let forbidden = knowing(&[[10, 0, 0, 1], [169, 254, 169, 254]]).await;
+    let seen = get_named(&forbidden, target.port(), LONG_MS).await;
+    assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve));
+    assert_eq!(seen.evidence.address, None);
+    // Among several addresses only the permitted ones are contacted.
+    let mixed = knowing(&[[10, 0, 0, 1], [127, 0, 0, 1]]).await;
+    let seen = get_named(&mixed, target.port(), LONG_MS).await;
+    assert_eq!((verdict(&seen), seen.evidence.address), (UP, Some(target)));
+}
+
+#[tokio::test]
+async fn an_address_in_ipv6_clothes_is_judged_by_what_it_wears_beneath() {
+    let server = dns::udp(|question| {
+        let aaaa = question.queries[0].query_type == RecordType::AAAA;
+        let mapped = "::ffff:169.254.169.254".parse().map(AAAA).map(RData::AAAA).unwrap();
+        vec![dns::with(question, if aaaa { vec![mapped] } else { Vec::new() })]
+    })
+    .await;
+    let seen = get_named(&resolving_at(server), 80, LONG_MS).await;
+    assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve), "{seen:?}");
+}
+
+#[tokio::test]
+async fn every_answer_that_is_no_address_has_its_reason() {
+    let table = [
+        (Some(ResponseCode::NXDomain), Reason::DnsNxdomain),
+        (Some(ResponseCode::ServFail), Reason::DnsServfail),
+        (Some(ResponseCode::Refused), Reason::DnsRefused),
+        (Some(ResponseCode::NoError), Reason::DnsNoData),
+        (None, Reason::DnsTimeout),
+    ];
+    for (code, reason) in table {
+        let answer = move |question: &_| code.map(|code| dns::coded(question, code)).into_iter().collect();
+        let seen = get_named(&resolving_at(dns::udp(answer).await), 80, SHORT_MS).await;
+        assert_eq!(verdict(&seen), down(reason, Phase::Resolve), "{code:?}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_drops_questions_for_ipv6_delays_nobody() {
+    let target = targets::saying(response("200 OK", "")).await;
+    let server = dns::udp(|question| match question.queries[0].query_type {
+        RecordType::A => vec![dns::with(question, vec![RData::A(A::new(127, 0, 0, 1))])],
+        _ => Vec::new(),
+    })
+    .await;
+    let seen = get_named(&resolving_at(server), target.port(), 2_000).await;
+    assert_eq!(verdict(&seen), UP, "{seen:?}");
+    assert!(seen.phases_us.resolve.unwrap() < 1_000_000, "{seen:?}");
+}
+
+#[tokio::test]
+async fn where_one_address_refuses_or_is_silent_the_next_is_tried() {
+    let target = targets::saying(response("200 OK", "")).await;
+    let seen = get_named(&knowing(&[[127, 0, 0, 7], [127, 0, 0, 1]]).await, target.port(), LONG_MS).await;
+    assert_eq!((verdict(&seen), seen.evidence.address), (UP, Some(target)), "refuses");
+
+    let silent = format!("127.0.0.7:{}", target.port());
+    let (_address, _listener, _queued) = targets::full_at(&silent).await;
+    let seen = get_named(&knowing(&[[127, 0, 0, 7], [127, 0, 0, 1]]).await, target.port(), LONG_MS).await;
+    assert_eq!((verdict(&seen), seen.evidence.address), (UP, Some(target)), "is silent");
+    assert!(seen.phases_us.connect.unwrap() < 900_000, "{seen:?}");
+}
+
+#[tokio::test]
+async fn where_every_address_refuses_the_target_is_down() {
+    let port = targets::nobody().await.port();
+    let seen = get_named(&knowing(&[[127, 0, 0, 7], [127, 0, 0, 8]]).await, port, LONG_MS).await;
+    assert_eq!(verdict(&seen), down(Reason::ConnectRefused, Phase::Connect));
+}
