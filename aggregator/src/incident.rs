@@ -256,6 +256,29 @@ pub struct Scene {
     pub detail: Option<String>,
 }
 
+impl Scene {
+    /// Adds the checks and regions that fail in `seen` and are not known to; says whether there were any. Who was
+    /// seen failing stays so for the incident's life: it was seen.
+    pub fn grow(&mut self, seen: &Self) -> bool {
+        let known = (self.checks.len(), self.regions.failing.len());
+        self.checks.extend_from_slice(&seen.checks);
+        self.checks.sort_unstable();
+        self.checks.dedup();
+        let regions = &mut self.regions;
+        regions.failing.extend_from_slice(&seen.regions.failing);
+        regions.failing.sort_unstable();
+        regions.failing.dedup();
+        let grown = known != (self.checks.len(), regions.failing.len());
+        if grown {
+            let failing = regions.failing.clone();
+            let others = |of: &[RegionId]| of.iter().filter(|region| !failing.contains(region)).cloned().collect();
+            regions.unknown = others(&seen.regions.unknown);
+            regions.up = others(&seen.regions.up);
+        }
+        grown
+    }
+}
+
 /// What each region says of the failing checks: its worst word counts. All sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -22,11 +22,7 @@ pub struct Lead {
 pub fn lead(record: &ServiceRecord, assessment: &ServiceAssessment, at: Timestamp) -> Lead {
     let failing: Vec<&CheckAssessment> = failing_checks(assessment, at).collect();
     let starts = failing.iter().flat_map(|check| &check.regions).filter_map(|region| {
-        region
-            .timeline
-            .spans()
-            .find(|(span, said)| *said == Verdict::Down && span.contains(at))
-            .map(|(span, _)| span.from)
+        region.timeline.span_at(at).filter(|(_, said)| *said == Verdict::Down).map(|(span, _)| span.from)
     });
     let first_failure_at = starts.min().unwrap_or(at).min(at);
     let records = record

@@ -3,7 +3,7 @@
 //! One signal for each kind of incident about a service. Inside maintenance nothing is failing: such time
 //! neither opens an incident nor ends one, but good time there is good.
 
-use nines_shared::time::Span;
+use nines_shared::time::{Span, Timestamp};
 
 use crate::uptime::service::{CheckAssessment, ServiceAssessment};
 use crate::uptime::{CheckRecord, ServiceRecord, Verdict};
@@ -37,6 +37,12 @@ impl Signal {
             }
         }
         Self(joined)
+    }
+
+    /// The signal with one more span at its end, which must begin there.
+    #[must_use]
+    pub fn then(self, span: Span, state: State) -> Self {
+        Self::new(self.0.into_iter().chain([(span, state)]))
     }
 
     /// Its spans, in order.
@@ -89,6 +95,16 @@ pub fn of_suspicion(record: &ServiceRecord, assessment: &ServiceAssessment) -> S
         })
     });
     Signal::new(spans)
+}
+
+/// When a suspicion that goes on will have lasted long enough to be told; `None` where there is none, or it has.
+pub fn suspicion_due(record: &ServiceRecord, assessment: &ServiceAssessment) -> Option<Timestamp> {
+    let now = assessment.window.to;
+    let growing = assessment.checks.iter().filter_map(|check| {
+        let last = suspicious_spans(check).last().copied().filter(|span| span.to == now)?;
+        Some(last.from.plus_ms(SUSPICIOUS_INTERVALS * interval_of(record, check)))
+    });
+    growing.filter(|due| now < *due).min()
 }
 
 /// Where the check's verdict is `unknown` and at least one of its regions says `down`.

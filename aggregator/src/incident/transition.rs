@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub episodes: &'a [Episode],
     /// The open incident, and every other that the window holds as a whole.
     pub recorded: &'a [Incident],
+    /// Who fails now, where something does: checks and regions, without findings.
+    pub seen_now: &'a Scene,
     /// How long it must be good before an incident is over, in ms.
     pub resolve_after_ms: i64,
     /// When this is decided.
@@ -45,6 +47,8 @@ pub struct Transition {
     pub told: Option<Telling>,
     /// A line for the incident's log.
     pub note: Option<&'static str>,
+    /// Whether the failing samples are to be looked at anew.
+    pub wants_scene: bool,
 }
 
 /// What people are told of a transition.
@@ -83,14 +87,6 @@ impl Change {
             Self::Amended => "amended",
             Self::Resolved => "resolved",
             Self::Withdrawn => "withdrawn",
-        }
-    }
-
-    /// Whether the scene is to be looked at anew.
-    pub const fn wants_scene(self) -> bool {
-        match self {
-            Self::Opened | Self::Reopened | Self::Recorded => true,
-            Self::Amended | Self::Resolved | Self::Withdrawn => false,
         }
     }
 }
@@ -155,6 +151,7 @@ fn follow(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tra
     if episode.is_over(case.resolve_after_ms) {
         return Some(resolve(case, next, None));
     }
+    let grown = episode.fails_now && next.scene.grow(case.seen_now);
     if next == *incident {
         return None;
     }
@@ -162,7 +159,7 @@ fn follow(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tra
     let told = moved.then_some(Telling { event: Event::Updated, severity: next.severity });
     next.revision += u32::from(told.is_some());
     let note = moved.then_some("late results moved its start");
-    Some(Transition { incident: next, change: Change::Amended, told, note })
+    Some(Transition { incident: next, change: Change::Amended, told, note, wants_scene: grown })
 }
 
 /// A closed incident and its episode: it goes on after all, or its edges moved, or nothing is new.
@@ -175,7 +172,8 @@ fn amend(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tran
         next.instants.resolved_at = None;
         next.revision += 1;
         let told = Some(Telling { event: Event::Opened, severity: next.severity });
-        return Some(Transition { incident: next, change: Change::Reopened, told, note: Some("it goes on") });
+        let note = Some("it goes on");
+        return Some(Transition { incident: next, change: Change::Reopened, told, note, wants_scene: true });
     }
     if next == *incident || !case.kind.has_history() {
         return None;
@@ -248,7 +246,7 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
     if episode.fails_now {
         let told = Some(Telling { event: Event::Opened, severity });
         let incident = Incident { revision: 1, ..incident };
-        return Some(Transition { incident, change, told, note: None });
+        return Some(Transition { incident, change, told, note: None, wants_scene: true });
     }
     Some(retold(case, incident, change, true, "it was over before we learned of it"))
 }
@@ -286,7 +284,7 @@ fn resolve(case: &Case<'_>, mut incident: Incident, note: Option<&'static str>) 
     incident.instants.resolved_at = Some(case.now.max(earliest));
     incident.revision += 1;
     let told = Some(Telling { event: Event::Resolved, severity: incident.severity });
-    Transition { incident, change: Change::Resolved, told, note }
+    Transition { incident, change: Change::Resolved, told, note, wants_scene: false }
 }
 
 /// A change to what is over: told as `info` where it is worth telling and recent, else only recorded.
@@ -294,7 +292,7 @@ fn retold(case: &Case<'_>, mut incident: Incident, change: Change, worth: bool, 
     let recent = case.now.since(incident.instants.ended_at.unwrap_or(case.now)) <= TELL_HISTORY_MS;
     let told = (worth && recent).then_some(Telling { event: Event::Updated, severity: Severity::Info });
     incident.revision += u32::from(told.is_some());
-    Transition { incident, change, told, note: worth.then_some(note) }
+    Transition { incident, change, told, note: worth.then_some(note), wants_scene: change == Change::Recorded }
 }
 
 fn distance(a: Timestamp, b: Timestamp) -> i64 {

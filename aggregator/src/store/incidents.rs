@@ -58,9 +58,6 @@ CREATE TABLE incident_note (
   text     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX incident_note_of ON incident_note (incident, no);
-
--- Until when the evaluator has judged: one row.
-CREATE TABLE evaluation (judged_until INTEGER NOT NULL) STRICT;
 ";
 
 const COLUMNS: &str = "id, kind, service, probe, severity, last_good_at, first_failure_at, started_at, detected_at,
@@ -262,25 +259,6 @@ pub fn notes(conn: &Connection, id: &IncidentId) -> Result<Vec<Note>, StoreError
         Ok(Note { at: Timestamp::from_ms(row.get(0)?), author: row.get(1)?, text: row.get(2)? })
     })?;
     rows.collect()
-}
-
-/// Until when everything has been judged; `None` before the first evaluation.
-///
-/// # Errors
-/// What SQLite says.
-pub fn judged_until(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT judged_until FROM evaluation")?;
-    Ok(statement.query_row([], |row| row.get(0)).optional()?.map(Timestamp::from_ms))
-}
-
-/// Keeps until when everything has been judged.
-///
-/// # Errors
-/// What SQLite says.
-pub fn keep_judged_until(tx: &Transaction<'_>, until: Timestamp) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM evaluation")?.execute([])?;
-    tx.prepare_cached("INSERT INTO evaluation VALUES (?1)")?.execute([until.as_ms()])?;
-    Ok(())
 }
 
 fn read(row: &Row<'_>) -> Result<Incident, StoreError> {

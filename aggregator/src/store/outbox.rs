@@ -103,19 +103,35 @@ pub fn write(
     Ok(())
 }
 
-/// The letters that are next for their incident and channel, in the order of when they are due; at most `limit`.
-/// Not yet due ones too: the first tells how long to wait.
+/// The letters that are next for their incident and channel, in the order in which they are due; at most
+/// `per_channel` of each channel, so that one with a long queue hides no other. Those not yet due too: the first
+/// tells how long to wait.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`].
-pub fn next(conn: &Connection, limit: usize) -> Result<Vec<Letter>, StoreError> {
+pub fn next(conn: &Connection, per_channel: u32) -> Result<Vec<Letter>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure FROM outbox AS letter
-         WHERE settled_at IS NULL AND no = (SELECT min(no) FROM outbox AS earlier
-           WHERE earlier.settled_at IS NULL AND earlier.incident = letter.incident AND earlier.channel = letter.channel)
-         ORDER BY due_at, no LIMIT ?1",
+        "WITH head AS (
+           SELECT *, row_number() OVER (PARTITION BY channel ORDER BY due_at, no) AS place FROM outbox
+           WHERE no IN (SELECT min(no) FROM outbox WHERE settled_at IS NULL GROUP BY incident, channel))
+         SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure
+         FROM head WHERE place <= ?1 ORDER BY due_at, no",
     )?;
-    let rows = statement.query_and_then([i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    let rows = statement.query_and_then([per_channel], read)?;
+    rows.collect()
+}
+
+/// The channels that were told, or are to be told, that `incident` opened: those that must learn how it ends.
+///
+/// # Errors
+/// As [`next`].
+pub fn told_of_opening(conn: &Connection, incident: &IncidentId) -> Result<Vec<ChannelId>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT channel FROM outbox WHERE incident = ?1 AND event = ?2 GROUP BY channel ORDER BY min(no)",
+    )?;
+    let rows = statement.query_and_then(params![incident.as_str(), Event::Opened.code()], |row| {
+        row.get::<_, String>(0)?.parse().map_err(|why: IdError| unreadable(0, &why))
+    })?;
     rows.collect()
 }
 

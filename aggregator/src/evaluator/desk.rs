@@ -1,0 +1,110 @@
+//! What the evaluator remembers between two ticks: when to look at which service again. Nothing of it decides; a
+//! restart begins with an empty desk, looks at everything once, and comes to the same incidents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nines_shared::id::{CheckId, ServiceId};
+use nines_shared::time::Timestamp;
+
+use super::judge::{Judgement, Question};
+use super::window::Pace;
+use crate::definition::Fleet;
+use crate::uptime::Verdict;
+
+/// Ticks farther apart than this mean that we were asleep, in ms: what was not heard meanwhile is our fault.
+pub const STALL_MS: i64 = 10_000;
+/// How far back announced maintenance is looked at when the fleet file is loaded, in ms: it may have been announced late.
+pub const LATE_MAINTENANCE_MS: i64 = 31 * 86_400_000;
+
+/// When to look at which service again.
+#[derive(Debug, Default)]
+pub struct Desk {
+    notes: BTreeMap<ServiceId, Note>,
+    /// Since when we could have heard a probe.
+    listening_since: Timestamp,
+    last_tick: Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Note {
+    next_look: Timestamp,
+    changed_from: Option<Timestamp>,
+    face: Vec<Option<Verdict>>,
+}
+
+impl Desk {
+    /// A desk on which every service of `fleet` lies to be judged.
+    pub fn new(fleet: &Fleet, now: Timestamp) -> Self {
+        let mut desk = Self { notes: BTreeMap::new(), listening_since: now, last_tick: now };
+        desk.reload(fleet, now);
+        desk
+    }
+
+    /// The fleet file changed: all is to be judged again, from late announcements on.
+    pub fn reload(&mut self, fleet: &Fleet, now: Timestamp) {
+        for note in self.notes.values_mut() {
+            note.next_look = now;
+        }
+        for service in &fleet.services {
+            self.notes.entry(service.id.clone()).or_default().next_look = now;
+        }
+        let announced = fleet.maintenance.iter().filter(|window| window.span.from < now);
+        for window in announced.filter(|window| now.since(window.span.to) < LATE_MAINTENANCE_MS) {
+            self.changed(&window.service, window.span.from);
+        }
+    }
+
+    /// Samples of `service` came that were taken from `from` on.
+    pub fn changed(&mut self, service: &ServiceId, from: Timestamp) {
+        let note = self.notes.entry(service.clone()).or_default();
+        note.changed_from = Some(note.changed_from.map_or(from, |earlier| earlier.min(from)));
+    }
+
+    /// `service` has something open: it is to be judged even where the fleet file has it no more.
+    pub fn know(&mut self, service: &ServiceId) {
+        self.notes.entry(service.clone()).or_default();
+    }
+
+    /// Takes note of the time, and says since when probes could have been heard.
+    pub fn tick(&mut self, now: Timestamp) -> Timestamp {
+        if now < self.last_tick || STALL_MS < now.since(self.last_tick) {
+            self.listening_since = now;
+        }
+        self.last_tick = now;
+        self.listening_since
+    }
+
+    /// What is to be judged at `now`: what changed, and what time alone may have changed.
+    pub fn due(&self, fleet: &Fleet, now: Timestamp) -> Vec<Question> {
+        let due = self.notes.iter().filter(|(_, note)| note.next_look <= now || note.changed_from.is_some());
+        let due: Vec<_> = due.collect();
+        let wanted: BTreeSet<&ServiceId> = due.iter().map(|(service, _)| *service).collect();
+        let mut checks: BTreeMap<&ServiceId, Vec<_>> = BTreeMap::new();
+        for check in fleet.checks.iter().filter(|check| wanted.contains(&check.service)) {
+            checks.entry(&check.service).or_default().push(check);
+        }
+        let question = |(service, note): (&ServiceId, &Note)| Question {
+            service: service.clone(),
+            pace: Pace::of(checks.get(service).into_iter().flatten().copied()),
+            changed_from: note.changed_from,
+        };
+        due.into_iter().map(question).collect()
+    }
+
+    /// A judgement is recorded. Says whether people see something else now.
+    pub fn done(&mut self, judgement: &Judgement) -> bool {
+        let note = Note { next_look: judgement.next_look, changed_from: None, face: judgement.face.clone() };
+        let before = self.notes.insert(judgement.service.clone(), note);
+        before.is_none_or(|before| before.face != judgement.face) || !judgement.transitions.is_empty()
+    }
+
+    /// There is no such service: nothing to look at until something comes of it.
+    pub fn forget(&mut self, service: &ServiceId) {
+        self.notes.remove(service);
+    }
+}
+
+/// The service of `check` by the file in force.
+pub fn service_of<'a>(fleet: &'a Fleet, check: &CheckId) -> Option<&'a ServiceId> {
+    fleet.checks.iter().find(|known| known.id == *check).map(|known| &known.service)
+}
