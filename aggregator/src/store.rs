@@ -251,6 +251,7 @@ pub(crate) mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::definition::{AggregatorSettings, Customer, Fleet, Region, Service, ServiceRule};
     use nines_shared::check::{Check, Draft, HttpQuestion, Question};
     use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
     use nines_shared::time::Timestamp;
@@ -283,6 +284,42 @@ pub(crate) mod tests {
         let draft =
             Draft::new(id.parse().unwrap(), "shop".parse().unwrap(), regions, Question::Http(Box::new(question)));
         Check::new(Draft { interval_ms, timeout_ms: 1_000, recheck_ms: 1_000.max(interval_ms / 6), ..draft }).unwrap()
+    }
+
+    /// A fleet of one customer in Berlin with the service `shop` and these checks.
+    pub(crate) fn fleet(checks: Vec<Check>) -> Fleet {
+        let region = |id: &str| Region { id: id.parse().unwrap(), name: id.to_owned() };
+        let customer = Customer {
+            id: "acme".parse().unwrap(),
+            name: "Acme GmbH".to_owned(),
+            timezone: "Europe/Berlin".to_owned(),
+        };
+        let service = Service {
+            id: "shop".parse().unwrap(),
+            name: "Shop".to_owned(),
+            customer: customer.id.clone(),
+            since: None,
+            rule: ServiceRule::All,
+            slo: None,
+            sla: None,
+        };
+        Fleet {
+            environment: "test".to_owned(),
+            aggregator: AggregatorSettings {
+                probes: "127.0.0.1:0".parse().unwrap(),
+                web: "127.0.0.1:0".parse().unwrap(),
+                database: "nines.db".into(),
+                public_url: None,
+                webhook_allow: Vec::new(),
+            },
+            regions: vec![region("eu-west"), region("us-east")],
+            customers: vec![customer],
+            services: vec![service],
+            checks,
+            maintenance: Vec::new(),
+            channels: Vec::new(),
+            routes: Vec::new(),
+        }
     }
 
     /// An empty database in a folder that goes with the test.

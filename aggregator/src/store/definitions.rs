@@ -446,3 +446,175 @@ fn lines(record: &ServiceRecord, window: Span) -> Vec<String> {
 fn line(content: &impl Serialize) -> String {
     serde_json::to_string(content).expect("text keys, written to memory")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Maintenance;
+    use crate::store::Store;
+    use crate::store::tests::{check, fleet, sample, store};
+
+    const REGIONS: &[&str] = &["eu-west", "us-east"];
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_ms(ms)
+    }
+
+    fn shop() -> ServiceId {
+        "shop".parse().unwrap()
+    }
+
+    fn window(from: i64, to: i64) -> Span {
+        Span::new(ms(from), ms(to))
+    }
+
+    fn loaded(store: &Store, fleet: &Fleet, at: i64) -> Changes {
+        let fleet = fleet.clone();
+        store.write_blocking(move |tx| load(tx, &fleet, ms(at))).unwrap()
+    }
+
+    fn outlined(store: &Store, window: Span) -> ServiceRecord {
+        store.read_blocking(|conn| outline(conn, &shop(), window)).unwrap().unwrap()
+    }
+
+    fn digested(store: &Store, window: Span) -> String {
+        store.read_blocking(|conn| digest(conn, &[shop()], window)).unwrap()
+    }
+
+    fn intervals(store: &Store, id: &str) -> Vec<(i64, i64)> {
+        let id = id.parse().unwrap();
+        let versions = store.read_blocking(|conn| check_versions(conn, &id)).unwrap();
+        versions.iter().map(|version| (version.valid_from.as_ms(), version.check.interval_ms)).collect()
+    }
+
+    #[test]
+    fn the_same_fleet_again_changes_nothing_and_a_change_makes_one_version() {
+        let (_folder, store) = store();
+        let mut fleet = fleet(vec![check("shop-home", 60_000, REGIONS), check("shop-dns", 60_000, REGIONS)]);
+        let first = loaded(&store, &fleet, 1_000);
+        assert_eq!(first.added.len(), 6, "{first:?}");
+        assert!(loaded(&store, &fleet, 2_000).is_empty());
+        fleet.checks[0] = check("shop-home", 30_000, REGIONS);
+        let second = loaded(&store, &fleet, 3_000);
+        assert_eq!(second, Changes { changed: vec!["check shop-home".to_owned()], ..Changes::default() });
+        assert_eq!(intervals(&store, "shop-home"), [(i64::MIN, 60_000), (3_000, 30_000)]);
+        assert_eq!(intervals(&store, "shop-dns"), [(i64::MIN, 60_000)]);
+        assert_eq!(intervals(&store, "shop-tls"), []);
+    }
+
+    #[test]
+    fn a_version_that_comes_while_the_clock_stands_still_or_steps_back_is_later_all_the_same() {
+        let (_folder, store) = store();
+        for (interval, at) in [(60_000, 5_000), (30_000, 5_000), (20_000, 5_000), (10_000, 1_000)] {
+            loaded(&store, &fleet(vec![check("shop-home", interval, REGIONS)]), at);
+        }
+        let expected = [(i64::MIN, 60_000), (5_000, 30_000), (5_001, 20_000), (5_002, 10_000)];
+        assert_eq!(intervals(&store, "shop-home"), expected);
+    }
+
+    #[test]
+    fn what_is_taken_out_keeps_its_history_and_what_returns_goes_on_with_it() {
+        let (_folder, store) = store();
+        let with = fleet(vec![check("shop-home", 60_000, REGIONS)]);
+        loaded(&store, &with, 1_000);
+        let removed = loaded(&store, &fleet(Vec::new()), 2_000);
+        assert_eq!(removed.removed, ["check shop-home"]);
+        assert_eq!(store.read_blocking(checks).unwrap(), []);
+        assert_eq!(intervals(&store, "shop-home"), [(i64::MIN, 60_000)]);
+        assert_eq!(outlined(&store, window(0, 5_000)).checks[0].removed_at, ms(2_000));
+        assert!(outlined(&store, window(2_000, 5_000)).checks.is_empty(), "it was gone before the window");
+        assert_eq!(loaded(&store, &with, 3_000).added, ["check shop-home"]);
+        assert_eq!(intervals(&store, "shop-home"), [(i64::MIN, 60_000), (3_000, 60_000)]);
+        assert_eq!(outlined(&store, window(0, 5_000)).checks[0].removed_at, Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_region_is_told_the_checks_in_force() {
+        let (_folder, store) = store();
+        let of = |region: &str, at| {
+            let region = region.parse().unwrap();
+            let checks = store.read_blocking(|conn| checks_of_region(conn, &region, ms(at))).unwrap();
+            checks.iter().map(|check| check.id.to_string()).collect::<Vec<_>>()
+        };
+        loaded(
+            &store,
+            &fleet(vec![check("shop-home", 60_000, REGIONS), check("shop-dns", 60_000, &["eu-west"])]),
+            1_000,
+        );
+        assert_eq!(of("eu-west", 1_500), ["shop-dns", "shop-home"]);
+        assert_eq!(of("us-east", 1_500), ["shop-home"]);
+        loaded(&store, &fleet(vec![check("shop-home", 60_000, &["eu-west"])]), 2_000);
+        assert_eq!(of("eu-west", 2_000), ["shop-home"]);
+        assert_eq!(of("us-east", 2_000), Vec::<String>::new());
+    }
+
+    #[test]
+    fn life_begins_as_written_or_when_first_loaded_or_with_an_earlier_sample() {
+        let (_folder, store) = store();
+        let mut fleet = fleet(vec![check("shop-home", 60_000, REGIONS)]);
+        loaded(&store, &fleet, 9_000);
+        assert_eq!(outlined(&store, window(0, 10_000)).life, Span { from: ms(9_000), to: Timestamp::MAX });
+        store.write_blocking(|tx| samples::insert(tx, &[sample("us-east", 4_000)], ms(9_000))).unwrap();
+        assert_eq!(outlined(&store, window(0, 10_000)).life.from, ms(4_000));
+        fleet.services[0].since = Some(ms(7_000));
+        loaded(&store, &fleet, 10_000);
+        assert_eq!(outlined(&store, window(0, 11_000)).life.from, ms(7_000));
+        (fleet.services, fleet.checks) = (Vec::new(), Vec::new());
+        loaded(&store, &fleet, 12_000);
+        assert_eq!(outlined(&store, window(0, 20_000)).life, Span { from: ms(7_000), to: ms(12_000) });
+        assert_eq!(store.read_blocking(services).unwrap(), []);
+    }
+
+    #[test]
+    fn a_record_has_the_definition_of_the_windows_end_and_the_samples() {
+        let (_folder, store) = store();
+        let mut fleet = fleet(vec![check("shop-home", 60_000, REGIONS)]);
+        loaded(&store, &fleet, 1_000);
+        fleet.services[0].name = "The new shop".to_owned();
+        fleet.customers[0].timezone = "UTC".to_owned();
+        loaded(&store, &fleet, 5_000);
+        store.write_blocking(|tx| samples::insert(tx, &[sample("us-east", 4_000)], ms(9_000))).unwrap();
+        let record = |window| store.read_blocking(|conn| service_record(conn, &shop(), window)).unwrap().unwrap();
+        let (before, after) = (record(window(0, 5_000)), record(window(0, 5_001)));
+        assert_eq!((before.service.name.as_str(), before.timezone.as_str()), ("Shop", "Europe/Berlin"));
+        assert_eq!((after.service.name.as_str(), after.timezone.as_str()), ("The new shop", "UTC"));
+        assert_eq!(before.checks[0].regions[0].region.as_str(), "us-east");
+        let nobody = "nobody".parse().unwrap();
+        assert_eq!(store.read_blocking(|conn| service_record(conn, &nobody, window(0, 1))).unwrap(), None);
+    }
+
+    #[test]
+    fn the_services_of_a_customer_are_those_alive_in_the_window() {
+        let (_folder, store) = store();
+        let mut fleet = fleet(Vec::new());
+        loaded(&store, &fleet, 1_000);
+        fleet.services.clear();
+        loaded(&store, &fleet, 2_000);
+        let acme = "acme".parse().unwrap();
+        let theirs = |window| store.read_blocking(|conn| services_of(conn, &acme, window)).unwrap();
+        assert_eq!(theirs(window(0, 1_500)), [shop()]);
+        assert_eq!(theirs(window(2_000, 3_000)), []);
+    }
+
+    #[test]
+    fn the_digest_changes_with_what_counts_in_the_window_and_with_nothing_else() {
+        let (_folder, store) = store();
+        let mut fleet = fleet(vec![check("shop-home", 60_000, REGIONS)]);
+        fleet.services[0].since = Some(ms(0));
+        loaded(&store, &fleet, 1_000);
+        let early = digested(&store, window(0, 5_000));
+        assert!(early.starts_with("sha256:") && early.len() == 7 + 64);
+        fleet.checks[0] = check("shop-home", 30_000, REGIONS);
+        loaded(&store, &fleet, 5_000);
+        assert_eq!(digested(&store, window(0, 5_000)), early, "a later version is no part of the window");
+        assert_ne!(digested(&store, window(0, 5_001)), early);
+        let add = |from, to| {
+            let window = Maintenance { service: shop(), span: window(from, to), reason: "upgrade".to_owned() };
+            store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", ms(6_000))).unwrap()
+        };
+        add(5_000, 6_000);
+        assert_eq!(digested(&store, window(0, 5_000)), early);
+        add(4_999, 6_000);
+        assert_ne!(digested(&store, window(0, 5_000)), early);
+    }
+}

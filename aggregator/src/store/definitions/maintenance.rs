@@ -154,3 +154,68 @@ fn announced(row: &Row<'_>) -> Result<Announced, StoreError> {
         cancelled_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_ms),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Fleet;
+    use crate::store::Store;
+    use crate::store::definitions;
+    use crate::store::tests::{fleet, store};
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_ms(ms)
+    }
+
+    fn upgrade(from: i64, to: i64) -> Maintenance {
+        let span = Span::new(ms(from), ms(to));
+        Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned() }
+    }
+
+    fn with(windows: &[Maintenance]) -> Fleet {
+        Fleet { maintenance: windows.to_vec(), ..fleet(Vec::new()) }
+    }
+
+    fn loaded(store: &Store, windows: &[Maintenance], at: i64) -> Changes {
+        let fleet = with(windows);
+        store.write_blocking(move |tx| definitions::load(tx, &fleet, ms(at))).unwrap()
+    }
+
+    /// The windows that count, of all time.
+    fn counting(store: &Store) -> Vec<(i64, i64)> {
+        let (shop, ever) = ("shop".parse().unwrap(), Span { from: Timestamp::MIN, to: Timestamp::MAX });
+        let windows = store.read_blocking(|conn| of_service(conn, &shop, ever)).unwrap();
+        windows.iter().map(|window| (window.span.from.as_ms(), window.span.to.as_ms())).collect()
+    }
+
+    #[test]
+    fn the_files_windows_come_and_go_with_it_and_tidying_it_does_not_rewrite_the_past() {
+        let (_folder, store) = store();
+        let (past, now, soon) = (upgrade(0, 10), upgrade(50, 150), upgrade(200, 300));
+        assert_eq!(loaded(&store, &[past.clone(), now.clone(), soon.clone()], 5).added.len(), 7);
+        assert!(loaded(&store, &[soon.clone(), past.clone(), now.clone()], 6).is_empty());
+        assert_eq!(counting(&store), [(0, 10), (50, 150), (200, 300)]);
+        assert_eq!(loaded(&store, &[], 100).removed.len(), 2);
+        assert_eq!(counting(&store), [(0, 10), (50, 100)], "what had passed stays excluded");
+        assert!(loaded(&store, &[], 101).is_empty());
+    }
+
+    #[test]
+    fn a_window_of_a_person_lives_beside_the_files_and_is_cancelled_by_number() {
+        let (_folder, store) = store();
+        let add = |window: Maintenance| store.write_blocking(move |tx| add(tx, &window, "ann", ms(1))).unwrap();
+        let cancel = |no, at| store.write_blocking(move |tx| cancel(tx, no, ms(at))).unwrap();
+        let (over, lasting, to_come) = (add(upgrade(0, 10)), add(upgrade(50, 150)), add(upgrade(200, 300)));
+        loaded(&store, &[], 2);
+        assert_eq!(counting(&store).len(), 3, "the file has no say in them");
+        assert_eq!(cancel(over, 100).unwrap().until, ms(0));
+        assert_eq!(cancel(lasting, 100).unwrap().until, ms(100));
+        assert_eq!(cancel(to_come, 100).unwrap().until, ms(200));
+        assert_eq!(counting(&store), [(50, 100)]);
+        assert_eq!(cancel(lasting, 120), None, "cancelled once is cancelled");
+        assert_eq!(cancel(99, 120), None);
+        let listed = store.read_blocking(list).unwrap();
+        assert_eq!(listed.len(), 3);
+        assert!(listed.iter().all(|known| known.granted_by == "ann" && known.cancelled_at == Some(ms(100))));
+    }
+}
