@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where reading or decompressing fails.
-    pub fn next(&mut self) -> io::Result<Option<Result<(u64, Sample), BadLine>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Result<(u64, Sample), BadLine>>> {
         loop {
             self.line.clear();
             let limit = u64::try_from(MAX_LINE_BYTES + 1).unwrap_or(u64::MAX);
@@ -201,7 +201,7 @@ mod tests {
 
     fn read(text: &str) -> Vec<Result<(u64, Sample), BadLine>> {
         let mut reader = Reader::new(text.as_bytes(), Path::new("samples.ndjson")).unwrap();
-        std::iter::from_fn(|| reader.next().unwrap()).collect()
+        std::iter::from_fn(|| reader.next_line().unwrap()).collect()
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             writer.finish().unwrap();
             let mut reader = Reader::new(File::open(&path).unwrap(), &path).unwrap();
             let mut count = 0;
-            while let Some(line) = reader.next().unwrap() {
+            while let Some(line) = reader.next_line().unwrap() {
                 assert_eq!(line.unwrap(), (count + 1, sample("eu-west", i64::try_from(count).unwrap())));
                 count += 1;
             }
@@ -260,7 +260,7 @@ mod tests {
         writer.finish().unwrap();
         let whole = std::fs::read(&path).unwrap();
         let mut reader = Reader::new(&whole[..whole.len() - 20], &path).unwrap();
-        let end = std::iter::from_fn(|| reader.next().transpose()).find_map(Result::err);
+        let end = std::iter::from_fn(|| reader.next_line().transpose()).find_map(Result::err);
         assert_eq!(end.unwrap().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -160,3 +160,69 @@ pub fn checks(conn: &Connection, selection: &Selection) -> Result<Option<Vec<Che
 fn known(is: bool, what: &str, id: &impl std::fmt::Display) -> Result<(), ExportError> {
     if is { Ok(()) } else { Err(ExportError::Unknown(format!("there is no {what} {id} in what is selected"))) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{check, fleet, sample, store};
+    use aws_lc_rs::digest;
+
+    const EVER: Span = Span { from: Timestamp::MIN, to: Timestamp::MAX };
+
+    fn filled() -> (tempfile::TempDir, Store) {
+        let (folder, store) = store();
+        let fleet = fleet(vec![check("shop-home", 60_000, &["eu-west"]), check("shop-dns", 60_000, &["eu-west"])]);
+        let dns = |at| nines_shared::sample::Sample { check: "shop-dns".parse().unwrap(), ..sample("eu-west", at) };
+        let both = [sample("eu-west", 2_000), dns(1_000), sample("eu-west", 1_000)];
+        let write = store.write_blocking(move |tx| {
+            definitions::load(tx, &fleet, Timestamp::from_ms(0))?;
+            samples::insert(tx, &both, Timestamp::from_ms(0))
+        });
+        write.unwrap();
+        (folder, store)
+    }
+
+    fn exported(store: &Store, folder: &Path, selection: &Selection, span: Span) -> String {
+        let path = folder.join("out.ndjson");
+        export(store, selection, span, &path).unwrap();
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn the_digest_of_the_samples_is_that_of_the_bytes_exported() {
+        let (folder, store) = filled();
+        let text = exported(&store, folder.path(), &Selection::default(), EVER);
+        let hash = digest::digest(&digest::SHA256, text.as_bytes());
+        let hash = format!("sha256:{}", data_encoding::HEXLOWER.encode(hash.as_ref()));
+        assert_eq!(store.read_blocking(samples::content_digest).unwrap(), hash);
+        let order: Vec<&str> = text.lines().map(|line| &line[..20]).collect();
+        assert_eq!(order, [r#"{"check":"shop-dns","#, r#"{"check":"shop-home""#, r#"{"check":"shop-home""#]);
+    }
+
+    #[test]
+    fn each_option_narrows_what_is_exported() {
+        let (folder, store) = filled();
+        let count = |selection: Selection, span| exported(&store, folder.path(), &selection, span).lines().count();
+        let shop = Selection { service: vec!["shop".parse().unwrap()], ..Selection::default() };
+        assert_eq!(count(shop.clone(), EVER), 3);
+        assert_eq!(count(Selection { customer: vec!["acme".parse().unwrap()], ..shop.clone() }, EVER), 3);
+        assert_eq!(count(Selection { check: vec!["shop-home".parse().unwrap()], ..shop.clone() }, EVER), 2);
+        let second = Span::new(Timestamp::from_ms(1_000), Timestamp::from_ms(2_000));
+        assert_eq!(count(shop, second), 2);
+    }
+
+    #[test]
+    fn an_id_that_never_was_is_named_and_nothing_is_written() {
+        let (folder, store) = filled();
+        let path = folder.path().join("none.ndjson");
+        for selection in [
+            Selection { customer: vec!["nobody".parse().unwrap()], ..Selection::default() },
+            Selection { service: vec!["nobody".parse().unwrap()], ..Selection::default() },
+            Selection { check: vec!["nobody".parse().unwrap()], ..Selection::default() },
+        ] {
+            let error = export(&store, &selection, EVER, &path).unwrap_err();
+            assert!(matches!(&error, ExportError::Unknown(what) if what.contains("nobody")), "{error}");
+        }
+        assert!(!path.exists());
+    }
+}

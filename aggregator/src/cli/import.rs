@@ -162,7 +162,7 @@ fn store_all(tx: &Transaction<'_>, steps: &Receiver<Step>, received_at: Timestam
 fn read_all(reader: &mut Reader<'_>, terms: &Terms, steps: SyncSender<Step>) -> io::Result<Imported> {
     let mut imported = Imported::default();
     let mut batch = Vec::with_capacity(BATCH);
-    while let Some(line) = reader.next()? {
+    while let Some(line) = reader.next_line()? {
         match line.and_then(|(number, sample)| judged(number, sample, terms)) {
             Ok(Some(sample)) => batch.push(sample),
             Ok(None) => {}
@@ -207,4 +207,99 @@ fn told(bad: &[BadLine], count: u64, path: &Path) -> String {
         text.push_str(&format!("{}: and {more} more bad lines\n", path.display()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{check, fleet, sample, store};
+
+    const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
+
+    fn terms(store: &Store, skip_bad: bool) -> Terms {
+        let fleet = fleet(vec![check("shop-home", 60_000, &["eu-west", "us-east"])]);
+        let rules = store.write_blocking(move |tx| {
+            definitions::load(tx, &fleet, NOW)?;
+            Ok(Acceptance::new(definitions::all_check_versions(tx)?, MAX_IMPORT_AGE_MS))
+        });
+        let span = Span { from: Timestamp::MIN, to: Timestamp::MAX };
+        Terms { rules: rules.unwrap(), span, now: NOW, skip_bad }
+    }
+
+    /// The lines of `count` good samples, more than a batch of them.
+    fn lines(count: i64) -> String {
+        let cadence = check("shop-home", 60_000, &["eu-west", "us-east"]).cadence(&"us-east".parse().unwrap()).unwrap();
+        let last = cadence.at_or_before(NOW).as_ms();
+        let line = |n: i64| samples::canonical(&sample("us-east", last - n * 60_000));
+        (0..count).map(|n| line(n) + "\n").collect()
+    }
+
+    fn imported(store: &Store, text: &str, terms: &Terms) -> Result<Imported, Failure> {
+        import(store, &mut Reader::new(text.as_bytes(), Path::new("-")).unwrap(), terms)
+    }
+
+    fn count(store: &Store) -> u64 {
+        store.read_blocking(samples::count).unwrap()
+    }
+
+    #[test]
+    fn the_same_file_again_changes_nothing() {
+        let (_folder, store) = store();
+        let (terms, text) = (terms(&store, false), lines(2_500));
+        assert_eq!(imported(&store, &text, &terms).unwrap().inserted, Inserted { stored: 2_500, same: 0 });
+        let digest = store.read_blocking(samples::content_digest).unwrap();
+        assert_eq!(imported(&store, &text, &terms).unwrap().inserted, Inserted { stored: 0, same: 2_500 });
+        assert_eq!(store.read_blocking(samples::content_digest).unwrap(), digest);
+    }
+
+    #[test]
+    fn a_file_with_bad_lines_is_refused_whole_and_every_line_is_counted() {
+        let (_folder, store) = store();
+        let strangers = lines(30).replace("shop-home", "other");
+        let text = format!("{}{strangers}not a sample\n", lines(1_500));
+        let refused = imported(&store, &text, &terms(&store, false)).unwrap();
+        assert!(refused.refused);
+        assert_eq!((refused.bad_count, refused.bad.len()), (31, TOLD));
+        assert_eq!(count(&store), 0);
+        let said = told(&refused.bad, refused.bad_count, Path::new("october.ndjson"));
+        assert!(said.starts_with("october.ndjson:1501: check other is not defined"), "{said}");
+        assert!(said.ends_with("october.ndjson: and 11 more bad lines\n"), "{said}");
+        let taken = imported(&store, &text, &terms(&store, true)).unwrap();
+        assert_eq!((taken.inserted.stored, taken.bad_count, taken.refused), (1_500, 31, false));
+        assert_eq!(count(&store), 1_500);
+    }
+
+    #[test]
+    fn where_reading_fails_in_the_middle_nothing_is_stored() {
+        struct Broken<'a>(&'a [u8]);
+        impl io::Read for Broken<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(buffer)? {
+                    0 => Err(io::ErrorKind::ConnectionReset.into()),
+                    read => Ok(read),
+                }
+            }
+        }
+        let (_folder, store) = store();
+        let (terms, text) = (terms(&store, false), lines(2_500));
+        let mut reader = Reader::new(Broken(text.as_bytes()), Path::new("-")).unwrap();
+        assert!(matches!(import(&store, &mut reader, &terms), Err(Failure::Io(_))));
+        assert_eq!(count(&store), 0);
+    }
+
+    #[test]
+    fn only_samples_of_the_window_are_taken() {
+        let (_folder, store) = store();
+        let span = Span::new(NOW.plus_ms(-600_000), NOW);
+        let terms = Terms { span, ..terms(&store, false) };
+        assert_eq!(imported(&store, &lines(100), &terms).unwrap().inserted.stored, 10);
+    }
+
+    #[test]
+    fn a_database_that_a_server_has_open_is_not_imported_into() {
+        let (folder, store) = store();
+        let failure = Failure::from(Store::open(&folder.path().join("nines.db")).unwrap_err());
+        assert!(matches!(&failure, Failure::Unavailable(what) if what.contains("another nines")), "{failure}");
+        drop(store);
+    }
 }

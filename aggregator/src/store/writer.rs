@@ -49,7 +49,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (task, answer) = Task::new(job);
+        let (task, answer) = Task::pair(job);
         self.queue()?.send(task).await.map_err(|_ended| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -59,7 +59,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (task, answer) = Task::new(job);
+        let (task, answer) = Task::pair(job);
         self.queue()?.blocking_send(task).map_err(|_ended| StoreError::Closed)?;
         answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
@@ -101,7 +101,7 @@ where
     T: Send + 'static,
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
 {
-    fn new(job: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
+    fn pair(job: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, waiting) = oneshot::channel();
         (Box::new(Self { job: Some(job), result: Err(StoreError::Closed), answer }), waiting)
     }

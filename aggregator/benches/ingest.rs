@@ -1,0 +1,169 @@
+//! What storing samples costs: samples per second through the store, every answer after a synced commit,
+//! against SQLite alone with the same rows, the same key and the same commits; and bytes a sample.
+//!
+//! `cargo bench -p nines --bench ingest [-- SAMPLES]`; prints a table for `docs/PERFORMANCE.md`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nines::store::{Store, samples};
+use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
+use nines_shared::time::Timestamp;
+use rusqlite::{Connection, params};
+use tokio::time::Instant;
+
+const BATCH: usize = 500;
+const START_MS: i64 = 1_790_000_000_000;
+const INTERVAL_MS: i64 = 30_000;
+const REGIONS: usize = 5;
+
+fn main() {
+    let wanted = std::env::args().filter_map(|argument| argument.parse().ok()).next_back().unwrap_or(300_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("threads");
+    println!("| samples in batches of {BATCH} | series | samples/s | commits/s | B/sample |");
+    println!("|---|--:|--:|--:|--:|");
+    for checks in [10, 1_000, 20_000] {
+        let batches = batches(checks, wanted);
+        let series = checks * REGIONS;
+        let alone = alone(&batches);
+        alone.print("SQLite alone, one commit a batch", series);
+        for senders in [1, 8, 64] {
+            let stored = runtime.block_on(through_the_store(batches.clone(), senders));
+            stored.print(&format!("the store, {senders} at once"), series);
+        }
+    }
+}
+
+/// How a run went.
+struct Run {
+    samples: usize,
+    commits: usize,
+    took: Duration,
+    bytes: u64,
+}
+
+impl Run {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    fn print(&self, what: &str, series: usize) {
+        let seconds = self.took.as_secs_f64();
+        let (rate, bytes) = (self.samples as f64 / seconds, self.bytes as f64 / self.samples as f64);
+        println!("| {what} | {series} | {rate:.0} | {:.0} | {bytes:.1} |", self.commits as f64 / seconds);
+    }
+}
+
+/// Samples in the order in which they would come: slot after slot, from all checks and regions.
+fn batches(checks: usize, wanted: usize) -> Vec<Vec<Sample>> {
+    let slots = (0_i64..)
+        .flat_map(|slot| (0..checks).flat_map(move |check| (0..REGIONS).map(move |region| (slot, check, region))));
+    let all: Vec<Sample> = slots.take(wanted).map(|(slot, check, region)| sample(slot, check, region)).collect();
+    all.chunks(BATCH).map(<[Sample]>::to_vec).collect()
+}
+
+fn sample(slot: i64, check: usize, region: usize) -> Sample {
+    let wobble = nines_shared::hash::fnv1a64(format!("{slot}/{check}/{region}").as_bytes());
+    let us = |base: u64, shift: u32| Some(base + (wobble >> shift) % base);
+    let scheduled_at = Timestamp::from_ms(START_MS + slot * INTERVAL_MS + i64::try_from(region).unwrap_or(0) * 6_000);
+    let check = format!("check-{check}").parse().expect("an id");
+    let region_id = format!("region-{region}").parse().expect("an id");
+    let kind = SampleKind::Planned;
+    Sample {
+        trace_id: Some(nines_shared::sample::TraceId::of(&check, &region_id, kind, scheduled_at)),
+        check,
+        region: region_id,
+        probe: Some(format!("region-{region}-1").parse().expect("an id")),
+        kind,
+        scheduled_at,
+        started_at: scheduled_at.plus_ms(i64::try_from(wobble % 4).unwrap_or(0)),
+        outcome: Outcome::Up,
+        reason: None,
+        phase: None,
+        detail: None,
+        duration_us: us(60_000, 3),
+        phases_us: Phases {
+            resolve: us(400, 5),
+            connect: us(9_000, 7),
+            tls: us(20_000, 9),
+            first_byte: us(25_000, 11),
+            transfer: us(300, 13),
+        },
+        attempt: 1,
+        evidence: None,
+    }
+}
+
+async fn through_the_store(batches: Vec<Vec<Sample>>, senders: usize) -> Run {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("nines.db");
+    let store = Store::open(&path).expect("a database");
+    let (samples, commits) = (batches.iter().map(Vec::len).sum(), batches.len());
+    let mut shares: Vec<Vec<Vec<Sample>>> = vec![Vec::new(); senders];
+    for (index, batch) in batches.into_iter().enumerate() {
+        shares[index % senders].push(batch);
+    }
+    let began = Instant::now();
+    let sending = shares.into_iter().map(|share| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for batch in share {
+                let received_at = batch.last().map_or(Timestamp::MIN, |sample| sample.started_at.plus_ms(250));
+                store.write(move |tx| samples::insert(tx, &batch, received_at)).await.expect("stored");
+            }
+        })
+    });
+    for sender in sending.collect::<Vec<_>>() {
+        sender.await.expect("a sender");
+    }
+    let took = began.elapsed();
+    drop(store);
+    Run { samples, commits, took, bytes: size(&path) }
+}
+
+/// The same rows into the same table by a bare loop: no queue, no dictionary, no identity rule.
+fn alone(batches: &[Vec<Sample>]) -> Run {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("alone.db");
+    let mut connection = Connection::open(&path).expect("a database");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -32768;
+             CREATE TABLE sample (check_no INTEGER, region_no INTEGER, scheduled_at INTEGER, kind INTEGER, late_ms INTEGER,
+               outcome INTEGER, attempt INTEGER, probe_no INTEGER, duration_us INTEGER, resolve_us INTEGER,
+               connect_us INTEGER, tls_us INTEGER, first_byte_us INTEGER, transfer_us INTEGER, received_ms INTEGER, rest TEXT,
+               PRIMARY KEY (check_no, region_no, scheduled_at, kind)) STRICT, WITHOUT ROWID",
+        )
+        .expect("a table");
+    let number = |id: &str| id.rsplit('-').next().and_then(|number| number.parse::<i64>().ok());
+    let us = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok());
+    let began = Instant::now();
+    for batch in batches {
+        let transaction = connection.transaction().expect("a transaction");
+        let mut insert = transaction
+            .prepare_cached("INSERT INTO sample VALUES (?1,?2,?3,0,?4,0,1,1,?5,?6,?7,?8,?9,?10,250,NULL)")
+            .expect("a statement");
+        for sample in batch {
+            let phases = &sample.phases_us;
+            let row = params![
+                number(sample.check.as_str()),
+                number(sample.region.as_str()),
+                sample.scheduled_at.as_ms(),
+                sample.lateness_ms(),
+                us(sample.duration_us),
+                us(phases.resolve),
+                us(phases.connect),
+                us(phases.tls),
+                us(phases.first_byte),
+                us(phases.transfer)
+            ];
+            insert.execute(row).expect("a row");
+        }
+        drop(insert);
+        transaction.commit().expect("a commit");
+    }
+    let took = began.elapsed();
+    drop(connection);
+    Run { samples: batches.iter().map(Vec::len).sum(), commits: batches.len(), took, bytes: size(&path) }
+}
+
+fn size(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
