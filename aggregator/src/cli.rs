@@ -8,7 +8,11 @@ pub mod config;
 pub mod export;
 pub mod failure;
 pub mod import;
+pub mod maintenance;
+pub mod probe;
 mod progress;
+pub mod serve;
+mod table;
 pub mod when;
 
 use std::ffi::OsString;
@@ -61,13 +65,17 @@ enum Command {
     Config(config::Args),
     Export(export::Args),
     Import(import::Args),
+    Maintenance(maintenance::Args),
+    Probe(probe::Args),
+    Serve(serve::Args),
 }
 
 impl Command {
     /// What is logged where nobody says: a server tells of its life, a command only of trouble.
     fn default_log(&self) -> &'static str {
         match self {
-            Self::Config(_) | Self::Export(_) | Self::Import(_) => "warn",
+            Self::Serve(_) => "info",
+            Self::Config(_) | Self::Export(_) | Self::Import(_) | Self::Maintenance(_) | Self::Probe(_) => "warn",
         }
     }
 
@@ -76,6 +84,9 @@ impl Command {
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),
             Self::Import(args) => import::run(args, global),
+            Self::Maintenance(args) => maintenance::run(args, global),
+            Self::Probe(args) => probe::run(args, global),
+            Self::Serve(args) => serve::run(args, global),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use aws_lc_rs::constant_time;
 use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::sample::detail;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::Health;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
@@ -320,10 +321,11 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
            canaries_ok = :canaries_ok
          WHERE id = :id",
     )?;
-    // A probe may say what it likes; the column holds what fits.
+    // A probe may say what it likes; the columns hold what fits and what can be printed.
+    let (version, boot_id) = (detail(&health.version), detail(&health.boot_id));
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     statement.execute(named_params! {
-        ":id": id.as_str(), ":now": now.as_ms(), ":version": health.version, ":boot_id": health.boot_id,
+        ":id": id.as_str(), ":now": now.as_ms(), ":version": version, ":boot_id": boot_id,
         ":spooled": count(health.spooled), ":dropped": count(health.dropped), ":refused": count(health.refused), ":held": count(health.held),
         ":missed": count(health.missed), ":clock_offset_ms": health.clock_offset_ms,
         ":clock_uncertainty_ms": health.clock_uncertainty_ms, ":lateness_max_ms": health.lateness_max_ms,
