@@ -64,7 +64,8 @@ impl<'q> Ask<'_, 'q> {
             Protocol::Http1 => {
                 let opened = http1::Builder::new()
                     .max_headers(MAX_HEADERS)
-                    .max_buf_size(MAX_HEAD_BYTES)
+                    .max_header_size(MAX_HEAD_BYTES)
+                    .max_buf_size(2 * MAX_HEAD_BYTES)
                     .handshake::<_, Full<Bytes>>(io)
                     .await;
                 let (mut sender, connection) = opened.map_err(|error| of_http(&error, Phase::FirstByte))?;
@@ -96,10 +97,7 @@ impl<'q> Ask<'_, 'q> {
             hop.status = Some(status);
             hop.version = Some(shown_version(head.version).to_owned());
         }
-        if MAX_HEADERS < head.headers.len() {
-            let detail = format!("{} header fields; at most {MAX_HEADERS} are read", head.headers.len());
-            return Err(Failure::theirs(Reason::HttpHeadersTooLarge, Phase::FirstByte, detail));
-        }
+        within_limits(&head.headers)?;
         if 0 < self.question.redirects && redirect::is_redirect(status) {
             self.record.leave();
             return self.next(status, &head.headers).map(Some);
@@ -127,6 +125,20 @@ impl<'q> Ask<'_, 'q> {
         })?;
         Ok(self.target.redirected(status, url))
     }
+}
+
+/// Whether a head is within the limits. The connection holds to them only as it reads: what comes in one
+/// piece may be larger, and this must not depend on how a response is cut into pieces.
+fn within_limits(headers: &HeaderMap) -> Result<(), Failure> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers.len() <= MAX_HEADERS && bytes <= MAX_HEAD_BYTES {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} header fields of {bytes} bytes; at most {MAX_HEADERS} of {MAX_HEAD_BYTES} bytes are read",
+        headers.len()
+    );
+    Err(Failure::theirs(Reason::HttpHeadersTooLarge, Phase::FirstByte, detail))
 }
 
 /// Polls `connection` while `work` goes on, and ends with `work`. What a connection ends with is told to

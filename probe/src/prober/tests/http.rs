@@ -15,6 +15,7 @@ use super::targets::{self, response, response_with};
 use super::*;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of faults is read as one")]
 async fn every_fault_of_a_target_has_its_reason_and_its_phase() {
     let (full, _listener, _queued) = targets::full_at("127.0.0.1:0").await;
     let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();

@@ -88,9 +88,10 @@ async fn every_answer_that_is_no_address_has_its_reason() {
 #[tokio::test]
 async fn a_resolver_that_drops_questions_for_ipv6_delays_nobody() {
     let target = targets::saying(response("200 OK", "")).await;
-    let server = dns::udp(|question| match question.queries[0].query_type {
-        RecordType::A => vec![dns::with(question, vec![RData::A(A::new(127, 0, 0, 1))])],
-        _ => Vec::new(),
+    let server = dns::udp(|question| {
+        let answered = question.queries[0].query_type == RecordType::A;
+        let answer = dns::with(question, vec![RData::A(A::new(127, 0, 0, 1))]);
+        if answered { vec![answer] } else { Vec::new() }
     })
     .await;
     let seen = get_named(&resolving_at(server), target.port(), 2_000).await;
