@@ -11,6 +11,7 @@ pub mod import;
 pub mod maintenance;
 pub mod probe;
 mod progress;
+pub mod report;
 pub mod serve;
 mod table;
 pub mod when;
@@ -67,6 +68,7 @@ enum Command {
     Import(import::Args),
     Maintenance(maintenance::Args),
     Probe(probe::Args),
+    Report(report::Args),
     Serve(serve::Args),
 }
 
@@ -75,7 +77,12 @@ impl Command {
     fn default_log(&self) -> &'static str {
         match self {
             Self::Serve(_) => "info",
-            Self::Config(_) | Self::Export(_) | Self::Import(_) | Self::Maintenance(_) | Self::Probe(_) => "warn",
+            Self::Config(_)
+            | Self::Export(_)
+            | Self::Import(_)
+            | Self::Maintenance(_)
+            | Self::Probe(_)
+            | Self::Report(_) => "warn",
         }
     }
 
@@ -86,6 +93,7 @@ impl Command {
             Self::Import(args) => import::run(args, global),
             Self::Maintenance(args) => maintenance::run(args, global),
             Self::Probe(args) => probe::run(args, global),
+            Self::Report(args) => report::run(args, global),
             Self::Serve(args) => serve::run(args, global),
         }
     }
