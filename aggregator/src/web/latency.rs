@@ -4,6 +4,7 @@ use nines_shared::sample::{Outcome, SampleKind};
 use nines_shared::time::{Span, Timestamp};
 
 use crate::uptime::CheckRecord;
+use crate::uptime::percentile::{Percentiles, percentiles};
 
 /// Parts of a window: twenty minutes each over a day.
 pub(super) const PARTS: usize = 72;
@@ -17,35 +18,18 @@ pub(super) struct Latency {
     pub(super) parts: Vec<Option<Percentiles>>,
 }
 
-/// Two percentiles, in µs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Percentiles {
-    pub(super) p50: u32,
-    pub(super) p95: u32,
-}
-
-impl Percentiles {
-    /// Of `durations`, which it sorts; `None` where there are none. The one of zero-based rank
-    /// min(⌊q·n⌋, n−1) in ascending order, as `docs/METHOD.md` says.
-    fn of(durations: &mut [u32]) -> Option<Self> {
-        durations.sort_unstable();
-        let last = durations.len().checked_sub(1)?;
-        let rank = |percent: usize| durations[(durations.len() * percent / 100).min(last)];
-        Some(Self { p50: rank(50), p95: rank(95) })
-    }
-}
-
 /// The latency of `check` in `window`, all regions together.
 pub(super) fn latency(check: &CheckRecord, window: Span) -> Latency {
     let mut parts = vec![Vec::new(); PARTS];
     for sample in check.regions.iter().flat_map(|region| &region.samples) {
-        let works = matches!(sample.outcome, Outcome::Up | Outcome::Degraded);
-        if works && sample.kind == SampleKind::Planned && window.contains(sample.scheduled_at) {
+        let works = matches!(sample.outcome, Outcome::Up | Outcome::Degraded) && sample.kind == SampleKind::Planned;
+        let recorded = sample.duration_us != 0;
+        if works && recorded && window.contains(sample.scheduled_at) {
             parts[part_of(window, sample.scheduled_at)].push(sample.duration_us);
         }
     }
     let mut all = parts.concat();
-    Latency { whole: Percentiles::of(&mut all), parts: parts.iter_mut().map(|part| Percentiles::of(part)).collect() }
+    Latency { whole: percentiles(&mut all), parts: parts.iter_mut().map(|part| percentiles(part)).collect() }
 }
 
 /// The part in which `at` lies; it must lie in `window`.
@@ -57,12 +41,28 @@ fn part_of(window: Span, at: Timestamp) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::uptime::{Observed, RegionSamples};
+
+    fn observed(at: i64, kind: SampleKind, outcome: Outcome) -> Observed {
+        let at = Timestamp::from_ms(at);
+        Observed { scheduled_at: at, started_at: at, kind, outcome, duration_us: 1_000 }
+    }
 
     #[test]
-    fn percentiles_are_of_the_rank_that_the_method_says() {
-        let mut hundred: Vec<u32> = (1..=100).rev().collect();
-        assert_eq!(Percentiles::of(&mut hundred), Some(Percentiles { p50: 51, p95: 96 }));
-        assert_eq!(Percentiles::of(&mut [7]), Some(Percentiles { p50: 7, p95: 7 }));
-        assert_eq!(Percentiles::of(&mut []), None);
+    fn only_planned_samples_that_worked_count_and_each_in_its_part() {
+        let samples = vec![
+            observed(-1, SampleKind::Planned, Outcome::Up),
+            observed(0, SampleKind::Planned, Outcome::Up),
+            observed(719, SampleKind::Planned, Outcome::Degraded),
+            observed(300, SampleKind::Extra, Outcome::Up),
+            observed(301, SampleKind::Planned, Outcome::Down),
+            observed(302, SampleKind::Planned, Outcome::Inconclusive),
+        ];
+        let regions = vec![RegionSamples { region: "eu-west".parse().unwrap(), samples }];
+        let check = CheckRecord { versions: Vec::new(), removed_at: Timestamp::MAX, regions };
+        let window = Span::new(Timestamp::from_ms(0), Timestamp::from_ms(720));
+        let parts = latency(&check, window).parts;
+        let filled: Vec<usize> = (0..PARTS).filter(|part| parts[*part].is_some()).collect();
+        assert_eq!(filled, [0, PARTS - 1]);
     }
 }

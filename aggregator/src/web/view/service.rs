@@ -7,9 +7,10 @@ use nines_shared::time::Timestamp;
 use super::overview::{Card, card, why};
 use super::strip::{self, StripView};
 use super::{Availability, Moment, Names, Standing};
-use crate::uptime::{Accounts, Outage};
+use crate::uptime::percentile::Percentiles;
+use crate::uptime::{Outage, slo};
 use crate::web::figures::{CheckFigures, Figures};
-use crate::web::latency::{Latency, PARTS, Percentiles};
+use crate::web::latency::{Latency, PARTS};
 use crate::web::shade::Shade;
 use crate::words;
 
@@ -171,14 +172,12 @@ fn outage_row(outage: &Outage, figures: &Figures, names: &Names) -> OutageRow {
     }
 }
 
-/// (1 − objective) × (window − excluded), less what was down.
 fn budget(figures: &Figures) -> Option<Budget> {
-    let slo = figures.service.slo.as_ref()?;
-    let Spent { budget_ms, spent_ms } = spent(slo.availability_ppm, &figures.assessment.accounts);
-    let remaining_ms = budget_ms - spent_ms;
+    let slo::Budget { budget_ms, spent_ms, remaining_ms, .. } =
+        slo::budget(figures.service.slo.as_ref()?, &figures.assessment.accounts);
     let percent = if budget_ms > 0 { (i128::from(spent_ms) * 100).div_euclid(i128::from(budget_ms)) } else { 100 };
     Some(Budget {
-        objective: words::objective(slo.availability_ppm),
+        objective: words::objective(figures.service.slo.as_ref()?.availability_ppm),
         window: super::window_words(figures.window, figures.assessment.window),
         total: words::duration(budget_ms),
         spent: words::duration(spent_ms),
@@ -186,20 +185,6 @@ fn budget(figures: &Figures) -> Option<Budget> {
         overdrawn: remaining_ms < 0,
         spent_percent: u32::try_from(percent.min(100)).unwrap_or(0),
     })
-}
-
-/// An error budget and what was taken from it, in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) struct Spent {
-    pub(in crate::web) budget_ms: i64,
-    pub(in crate::web) spent_ms: i64,
-}
-
-/// The error budget of an objective; floored, so that it is never printed larger than it is.
-pub(in crate::web) fn spent(objective_ppm: u32, accounts: &Accounts) -> Spent {
-    let allowed = i128::from(1_000_000_u32.saturating_sub(objective_ppm));
-    let budget = i128::from(accounts.counted_ms()) * allowed / 1_000_000;
-    Spent { budget_ms: i64::try_from(budget).unwrap_or(i64::MAX), spent_ms: accounts.down_ms }
 }
 
 fn panel(figures: &CheckFigures, day: &Figures, names: &Names) -> CheckPanel {
@@ -305,20 +290,12 @@ mod tests {
     use super::*;
 
     fn part(p50: u32, p95: u32) -> Option<Percentiles> {
-        Some(Percentiles { p50, p95 })
+        Some(Percentiles { p50, p95, p99: p95 })
     }
 
     #[test]
     fn a_gap_in_the_samples_is_a_gap_in_the_curve() {
         let runs = runs(&[part(1, 2), None, part(3, 4), part(5, 6)]);
         assert_eq!(runs.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-    }
-
-    #[test]
-    fn a_budget_is_floored_and_may_be_overdrawn() {
-        let accounts = Accounts { up_ms: 999, down_ms: 2, ..Accounts::default() };
-        assert_eq!(spent(999_500, &accounts), Spent { budget_ms: 0, spent_ms: 2 });
-        let accounts = Accounts { up_ms: 3_600_000, excluded_ms: 5, ..Accounts::default() };
-        assert_eq!(spent(999_000, &accounts), Spent { budget_ms: 3_600, spent_ms: 0 });
     }
 }
