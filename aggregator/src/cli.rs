@@ -11,7 +11,7 @@ pub mod import;
 pub mod maintenance;
 pub mod probe;
 mod progress;
-pub mod report;
+pub mod quickstart;
 pub mod serve;
 mod table;
 pub mod when;
@@ -63,12 +63,12 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
     Config(config::Args),
     Export(export::Args),
     Import(import::Args),
     Maintenance(maintenance::Args),
     Probe(probe::Args),
-    Report(report::Args),
     Serve(serve::Args),
 }
 
@@ -76,24 +76,20 @@ impl Command {
     /// What is logged where nobody says: a server tells of its life, a command only of trouble.
     fn default_log(&self) -> &'static str {
         match self {
+            Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Config(_)
-            | Self::Export(_)
-            | Self::Import(_)
-            | Self::Maintenance(_)
-            | Self::Probe(_)
-            | Self::Report(_) => "warn",
+            Self::Config(_) | Self::Export(_) | Self::Import(_) | Self::Maintenance(_) | Self::Probe(_) => "warn",
         }
     }
 
     fn run(self, global: &Global) -> Result<(), Failure> {
         match self {
+            Self::Quickstart(args) => quickstart::run(args, global),
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),
             Self::Import(args) => import::run(args, global),
             Self::Maintenance(args) => maintenance::run(args, global),
             Self::Probe(args) => probe::run(args, global),
-            Self::Report(args) => report::run(args, global),
             Self::Serve(args) => serve::run(args, global),
         }
     }

@@ -28,7 +28,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use failure::Failure;
 use record::Record;
 use resolve::Resolver;
-pub(crate) use tls::name_of as version_name;
 use trust::Trusts;
 
 /// How long a retry waits: immediate ones would all meet the same hiccup.
