@@ -153,3 +153,6 @@ fn settle(desk: &mut Desk, findings: &Findings) -> bool {
     }
     changed
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,6 @@ fn dice() -> u64 {
     let mut bytes = [0; 8];
     rand::fill(&mut bytes).map_or(u64::MAX / 2, |()| u64::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::window::{FARTHEST_MS, LEAD_MS, Pace, WIDEN_MS, next_look, window};
 use crate::incident::episode::{Episode, episodes};
 use crate::incident::signal::{Signal, State, of_outages, of_suspicion, suspicion_due};
-use crate::incident::transition::{Case, Change, Transition, reconcile};
+use crate::incident::transition::{Case, Change, TELL_HISTORY_MS, Transition, reconcile};
 use crate::incident::{Incident, Kind, Scene, Subject, common, instants};
 use crate::store::{StoreError, definitions, incidents, samples};
 use crate::uptime::service::assess;
@@ -97,7 +97,7 @@ impl View {
             let signal = ended_with_life(signal, &record, now);
             let lead = |at| instants::lead(&record, &assessment, at);
             let episodes = episodes(&signal, pace.resolve_after_ms(), lead);
-            let recorded = incidents::touching(conn, kind, subject, window)?;
+            let recorded = incidents::touching(conn, kind, subject, window, now.plus_ms(-TELL_HISTORY_MS))?;
             tracks.push(Track { kind, signal, episodes, recorded });
         }
         Ok(Some(Self { subject: subject.clone(), pace, now, record, assessment, tracks }))

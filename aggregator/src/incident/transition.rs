@@ -7,13 +7,16 @@
 use nines_shared::time::{Span, Timestamp};
 
 use super::episode::{Episode, good_since_ms};
-use super::signal::Signal;
+use super::signal::{Signal, State};
 use super::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject};
 use crate::definition::Severity;
 
 /// History and amendments are told of only while the outage ended less than this ago, in ms; older ones are recorded in
 /// silence, or an imported year would ring all night.
 pub const TELL_HISTORY_MS: i64 = 24 * 3_600_000;
+
+/// How long after it was recorded history is told although the present is still unknown, in ms.
+pub const TELL_ANYWAY_MS: i64 = 600_000;
 
 /// All that decides about the incidents of one kind about one subject.
 #[derive(Clone, Copy, Debug)]
@@ -175,16 +178,19 @@ fn amend(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tran
         let note = Some("it goes on");
         return Some(Transition { incident: next, change: Change::Reopened, told, note, wants_scene: true });
     }
-    if next == *incident || !case.kind.has_history() {
+    if !case.kind.has_history() {
         return None;
     }
     // The end may have moved past the instant at which it was taken for over.
     next.instants.resolved_at = next.instants.resolved_at.max(next.instants.ended_at);
     let edges = |of: &Incident| (of.instants.started_at, of.instants.ended_at.unwrap_or(case.now));
     let ((was_from, was_to), (from, to)) = (edges(incident), edges(&next));
-    let moved = distance(was_from, from).max(distance(was_to, to));
-    let worth = case.resolve_after_ms <= moved || incident.withdrawn;
-    Some(retold(case, next, Change::Amended, worth, "late results moved its edges"))
+    let moved = case.resolve_after_ms <= distance(was_from, from).max(distance(was_to, to));
+    let untold = incident.revision == 0;
+    let same = next == *incident;
+    let note = if moved || incident.withdrawn { Some("late results moved its edges") } else { None };
+    let next = retold(case, next, Change::Amended, (note.is_some() || untold, note));
+    (next.told.is_some() || !same).then_some(next)
 }
 
 /// An open incident of which the signal shows nothing: it stays until it has been good for long enough.
@@ -210,7 +216,7 @@ fn withdraw(case: &Case<'_>, incident: &Incident) -> Option<Transition> {
         if part { "late results make it part of another incident" } else { "late results show that it did not happen" };
     let mut next = incident.clone();
     next.withdrawn = true;
-    Some(retold(case, next, Change::Withdrawn, true, note))
+    Some(retold(case, next, Change::Withdrawn, (0 < incident.revision, Some(note))))
 }
 
 /// An episode without a record: it fails now, or it is history.
@@ -248,7 +254,7 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
         let incident = Incident { revision: 1, ..incident };
         return Some(Transition { incident, change, told, note: None, wants_scene: true });
     }
-    Some(retold(case, incident, change, true, "it was over before we learned of it"))
+    Some(retold(case, incident, change, (true, Some("it was over before we learned of it"))))
 }
 
 /// `incident` with what `episode` says it covers. What led to it is looked at again only where its start moved.
@@ -287,14 +293,30 @@ fn resolve(case: &Case<'_>, mut incident: Incident, note: Option<&'static str>) 
     Transition { incident, change: Change::Resolved, told, note, wants_scene: false }
 }
 
-/// A change to what is over: told as `info` where it is worth telling and recent, else only recorded.
-fn retold(case: &Case<'_>, mut incident: Incident, change: Change, worth: bool, note: &'static str) -> Transition {
-    let recent = case.now.since(incident.instants.ended_at.unwrap_or(case.now)) <= TELL_HISTORY_MS;
-    let told = (worth && recent).then_some(Telling { event: Event::Updated, severity: Severity::Info });
+/// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and once the present is
+/// known too, or a backlog that comes in pieces would tell of every piece.
+fn retold(
+    case: &Case<'_>,
+    mut incident: Incident,
+    change: Change,
+    (worth, note): (bool, Option<&'static str>),
+) -> Transition {
+    let recent = is_recent(&incident, case.now);
+    let known = case.signal.last().is_some_and(|state| state != State::Neutral);
+    let settled = known || TELL_ANYWAY_MS <= case.now.since(incident.instants.detected_at);
+    let told = (worth && recent && settled).then_some(Telling { event: Event::Updated, severity: Severity::Info });
     incident.revision += u32::from(told.is_some());
-    Transition { incident, change, told, note: worth.then_some(note), wants_scene: change == Change::Recorded }
+    Transition { incident, change, told, note, wants_scene: change == Change::Recorded }
+}
+
+/// Whether what is over may still be told.
+pub fn is_recent(incident: &Incident, now: Timestamp) -> bool {
+    now.since(incident.instants.ended_at.unwrap_or(now)) <= TELL_HISTORY_MS
 }
 
 fn distance(a: Timestamp, b: Timestamp) -> i64 {
     a.since(b).saturating_abs()
 }
+
+#[cfg(test)]
+mod tests;

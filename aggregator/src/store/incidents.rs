@@ -178,19 +178,27 @@ pub fn list(conn: &Connection, filter: &Filter, limit: u32) -> Result<Vec<Incide
     statement.query_and_then(arguments, read)?.collect()
 }
 
-/// The incidents of `kind` about `subject` that share time with `span` or touch it, and the open one whenever
-/// it started; in order of their start.
+/// The incidents of `kind` about `subject` that share time with `span` or touch it, and whenever they started the open one
+/// and those that ended after `untold_since` and nobody was told of; in order of their start.
 ///
 /// # Errors
 /// As [`get`].
-pub fn touching(conn: &Connection, kind: Kind, subject: &Subject, span: Span) -> Result<Vec<Incident>, StoreError> {
+pub fn touching(
+    conn: &Connection,
+    kind: Kind,
+    subject: &Subject,
+    span: Span,
+    untold_since: Timestamp,
+) -> Result<Vec<Incident>, StoreError> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM incident
          WHERE kind = ?1 AND coalesce(service, probe) = ?2
-           AND (resolved_at IS NULL OR (started_at <= ?4 AND ?3 <= ended_at))
+           AND (resolved_at IS NULL OR (started_at <= ?4 AND ?3 <= ended_at)
+                OR (revision = 0 AND NOT withdrawn AND ?5 <= ended_at))
          ORDER BY started_at, id"
     ))?;
-    let arguments = params![kind.code(), subject.name(), span.from.as_ms(), span.to.as_ms()];
+    let (from, to, untold_since) = (span.from.as_ms(), span.to.as_ms(), untold_since.as_ms());
+    let arguments = params![kind.code(), subject.name(), from, to, untold_since];
     statement.query_and_then(arguments, read)?.collect()
 }
 
