@@ -7,6 +7,8 @@
 mod client;
 mod invitation;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -174,6 +176,10 @@ fn add_maintenance(
 }
 
 fn cancel_maintenance(tx: &Transaction<'_>, no: i64, context: &Context) -> Result<Result<Answer, Refused>, StoreError> {
+    if maintenance::list(tx)?.iter().any(|known| known.no == no && known.from_file) {
+        let message = format!("window {no} is the fleet file's; take it out there, or the file would bring it back");
+        return Ok(Refused::because(message));
+    }
     let Some(cancelled) = maintenance::cancel(tx, no, context.now)? else {
         let message = format!("no window {no} can be cancelled; see `nines maintenance list`");
         return Ok(Refused::because(message));

@@ -16,6 +16,8 @@ mod join;
 mod known;
 pub mod limits;
 mod peer;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::sync::Arc;

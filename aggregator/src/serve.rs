@@ -6,6 +6,8 @@
 //! does half of its work would be taken for one that does all of it.
 
 mod reload;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;

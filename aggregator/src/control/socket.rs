@@ -167,7 +167,7 @@ pub(crate) async fn done(
     running: &Running,
     context: Context,
 ) -> Result<Result<Answer, Refused>, crate::store::StoreError> {
-    let told = format!("{command:?}");
+    let told = serde_json::to_string(&command).expect("a command has only text keys and writes to memory");
     let done = running.store.write(move |tx| perform(tx, &command, &context)).await?;
     match &done {
         Ok(_answer) => {

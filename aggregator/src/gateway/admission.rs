@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use nines_shared::id::{ProbeId, RegionId};
-use nines_shared::sample::Sample;
+use nines_shared::sample::{Sample, detail};
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{Batch, MAX_BATCH_SAMPLES};
 
@@ -10,7 +10,7 @@ use super::answer::Refused;
 use crate::acceptance::Acceptance;
 
 /// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all. Those that do
-/// not say who took them are `probe`'s.
+/// not say who took them are `probe`'s; details are made safe to print.
 ///
 /// # Errors
 /// Why the whole batch is refused, with the index of the first sample at fault where one is.
@@ -34,6 +34,9 @@ pub(super) fn admit(
         rules.judge(sample, now).map_err(|fault| {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, fault.code(), fault.to_string()).of_sample(index)
         })?;
+        if let Some(text) = &mut sample.detail {
+            *text = detail(text);
+        }
     }
     Ok(samples)
 }
@@ -111,7 +114,12 @@ mod tests {
         assert_eq!(code(|s| s.scheduled_at = s.scheduled_at.plus_ms(1)), "no_such_slot");
         assert_eq!(code(|s| s.scheduled_at = Timestamp::MIN), "too_old");
         assert_eq!(code(|s| s.duration_us = Some(u64::MAX)), "duration");
-        assert_eq!(code(|s| s.detail = Some("\u{1b}[2J".to_owned())), "detail");
+    }
+
+    #[test]
+    fn what_a_target_wrote_can_not_draw_on_a_terminal() {
+        let loud = Sample { detail: Some("\u{1b}[2Jgone".to_owned()), ..good() };
+        assert_eq!(judge(batch(vec![loud])).unwrap()[0].detail.as_deref(), Some(" [2Jgone"));
     }
 
     #[test]

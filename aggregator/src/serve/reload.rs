@@ -53,7 +53,7 @@ impl Reloader {
         Ok(())
     }
 
-    async fn reload_file(&self, file: &Path) {
+    pub(super) async fn reload_file(&self, file: &Path) {
         let path = file.to_owned();
         let read = tokio::task::spawn_blocking(move || fleet_file::load(&path)).await;
         match read {

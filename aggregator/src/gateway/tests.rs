@@ -1,0 +1,7 @@
+//! The door as a probe meets it: real TLS over loopback, a real store.
+
+mod assignments;
+mod batches;
+mod connections;
+mod enrolment;
+mod fixture;

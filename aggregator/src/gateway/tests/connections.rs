@@ -1,0 +1,65 @@
+//! Whoever keeps a connection without using it loses it.
+
+use std::time::Duration;
+
+use nines_shared::wire::{AGGREGATOR_NAME, ASSIGNMENT_PATH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::fixture::{Door, SOON};
+use crate::gateway::Limits;
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn a_connection_that_never_shakes_hands_is_closed() {
+    let door = Door::with(Limits { handshake: SHORT, ..Limits::default() }).await;
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    assert_eq!(timeout(SOON, stream.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_not_waited_for() {
+    let door = Door::with(Limits { head: SHORT, ..Limits::default() }).await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut stream = door.dial(Some(&probe.identity)).await.unwrap();
+    stream.write_all(b"GET /v1/assignment HTTP/1.1\r\nx: ").await.unwrap();
+    let mut answer = Vec::new();
+    let _cut_off = timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_refused() {
+    let door = Door::open().await;
+    let mut stream = door.dial(None).await.unwrap();
+    let head = format!("GET {ASSIGNMENT_PATH} HTTP/1.1\r\nhost: {AGGREGATOR_NAME}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let more = format!("x: {}\r\n", "y".repeat(1_000));
+    // The door hangs up before all of it is written.
+    for _ in 0..64 {
+        if stream.write_all(more.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _cut_off = timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_stranger_who_does_not_join_is_shown_out() {
+    let door = Door::with(Limits { stranger: SHORT, ..Limits::default() }).await;
+    let mut stream = door.dial(None).await.unwrap();
+    assert_eq!(timeout(SOON, stream.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_its_turn() {
+    let door = Door::with(Limits { connections: 1, stranger: SHORT, ..Limits::default() }).await;
+    let _first = door.dial(None).await.unwrap();
+    // Served once the first one's time is over.
+    let mut second = timeout(SOON, door.connect(None)).await.unwrap().unwrap();
+    assert_eq!(second.get(ASSIGNMENT_PATH).await.status, axum::http::StatusCode::UNAUTHORIZED);
+}

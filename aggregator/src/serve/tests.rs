@@ -1,0 +1,131 @@
+//! A whole aggregator in this process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A fleet file in `folder` with checks called `checks`.
+fn write(folder: &Path, checks: &[&str]) -> PathBuf {
+    let mut text = "environment = \"test\"\n[aggregator]\nprobes = \"127.0.0.1:0\"\nweb = \"127.0.0.1:0\"\ndatabase = \"nines.db\"\n\
+        [[region]]\nid = \"eu-west\"\nname = \"Ireland\"\n\
+        [[customer]]\nid = \"acme\"\nname = \"Acme\"\ntimezone = \"UTC\"\n\
+        [[service]]\nid = \"shop\"\ncustomer = \"acme\"\n"
+        .to_owned();
+    for check in checks {
+        text += &format!(
+            "[[check]]\nid = \"{check}\"\nservice = \"shop\"\nregions = [\"eu-west\"]\nhttp = {{ url = \"https://shop.example/\" }}\n"
+        );
+    }
+    let path = folder.join("nines.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn read(file: &Path) -> Fleet {
+    crate::fleet_file::load(file).unwrap().0
+}
+
+async fn checks(served: &Served) -> Vec<String> {
+    let found = served.running.store.read(definitions::checks).await.unwrap();
+    found.iter().map(|check| check.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn it_listens_where_the_kernel_says_invites_and_stops_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = read(&write(folder.path(), &["shop-home"]));
+    let served = start(fleet.clone(), Options::default()).await.unwrap();
+    assert_ne!((served.probes_addr.port(), served.web_addr.port()), (0, 0));
+
+    let mut page = TcpStream::connect(served.web_addr).await.unwrap();
+    page.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, page.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let invitation = served.invite("eu-west".parse().unwrap(), None).await.unwrap();
+    assert_eq!(invitation.probe.as_str(), "eu-west-1");
+    assert_eq!(invitation.url, format!("https://{}", served.probes_addr));
+    assert!(served.invite("mars".parse().unwrap(), None).await.is_err());
+
+    let probes = served.probes_addr;
+    timeout(SOON, served.stop()).await.unwrap().unwrap();
+    assert!(TcpStream::connect(probes).await.is_err());
+    // The database is closed: someone else may have it.
+    let again = start(fleet, Options::default()).await.unwrap();
+    again.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named_and_the_database_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut fleet = read(&write(folder.path(), &["shop-home"]));
+    fleet.aggregator.web = taken.local_addr().unwrap();
+    let error = start(fleet, Options::default()).await.unwrap_err();
+    assert!(error.to_string().contains(&taken.local_addr().unwrap().to_string()), "{error}");
+    assert!(!folder.path().join("nines.db").exists());
+}
+
+#[tokio::test]
+async fn a_new_fleet_is_in_the_store_before_it_is_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(read(&write(folder.path(), &["shop-home"])), Options::default()).await.unwrap();
+    let mut fleet = served.running.fleet.clone();
+    fleet.mark_unchanged();
+    let (store, wait) = (served.running.store.clone(), async move {
+        fleet.changed().await.unwrap();
+        fleet.borrow().checks.len()
+    });
+    let seen = tokio::spawn(async move { (wait.await, store.read(definitions::checks).await.unwrap().len()) });
+    served.reload(read(&write(folder.path(), &["shop-home", "shop-cart"]))).await.unwrap();
+    assert_eq!(timeout(SOON, seen).await.unwrap().unwrap(), (2, 2));
+    let arrivals = *served.running.arrivals.borrow();
+    served.reload(read(&write(folder.path(), &["shop-home", "shop-cart"]))).await.unwrap();
+    assert_eq!(*served.running.arrivals.borrow(), arrivals, "the same fleet again wakes nobody");
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_taken_up_and_a_bad_one_is_refused_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &["shop-home"]);
+    let options = Options { fleet_file: Some(file.clone()), ..Options::default() };
+    let served = start(read(&file), options).await.unwrap();
+    let mut fleet = served.running.fleet.clone();
+
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{good}\n[[check]]\nid = \"half\"\nsurprise = 1\n")).unwrap();
+    served.reloader.reload_file(&file).await;
+    assert_eq!(checks(&served).await, ["shop-home"]);
+    std::fs::remove_file(&file).unwrap();
+    served.reloader.reload_file(&file).await;
+    assert_eq!(checks(&served).await, ["shop-home"]);
+    assert!(!fleet.has_changed().unwrap());
+
+    // Now nobody tells: the file is looked at.
+    write(folder.path(), &["shop-cart"]);
+    timeout(SOON, fleet.changed()).await.unwrap().unwrap();
+    assert_eq!(checks(&served).await, ["shop-cart"]);
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_part_that_ends_unasked_takes_all_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut served = start(read(&write(folder.path(), &["shop-home"])), Options::default()).await.unwrap();
+    served.part("the test", async { Ok(()) });
+    let error = timeout(SOON, served.wait()).await.unwrap().unwrap_err();
+    assert!(error.to_string().starts_with("the test ended unasked"), "{error}");
+    served.part("the other test", async { Err("out of paper".to_owned()) });
+    let error = timeout(SOON, served.wait()).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("out of paper"), "{error}");
+    served.stop().await.unwrap();
+}
