@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use failure::Failure;
 use record::Record;
 use resolve::Resolver;
+pub(crate) use tls::name_of as version_name;
 use trust::Trusts;
 
 /// How long a retry waits: immediate ones would all meet the same hiccup.
@@ -73,10 +74,11 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// A prober that looks out from `vantage`. Reads the machine's resolver configuration, once.
+    /// A prober that looks out from `vantage`. Reads the machine's resolver configuration and starts the
+    /// crypto library, once: make one prober and keep it.
     pub fn new(vantage: Vantage) -> Self {
         let resolver = Resolver::from_system();
-        Self { vantage, resolver, trusts: Trusts::default(), clock: Clock::system() }
+        Self { vantage, resolver, trusts: Trusts::warmed(), clock: Clock::system() }
     }
 
     /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an

@@ -21,6 +21,8 @@ use super::record::Record;
 use super::trust::Alpn;
 use super::{Prober, chain};
 
+const DAY_S: u64 = 86_400;
+
 /// Whom a handshake asks for and what it offers.
 pub(crate) struct Terms<'t> {
     /// The name to send and to verify.
@@ -84,7 +86,9 @@ fn session(connection: &ClientConnection) -> TlsEvidence {
 fn of_handshake(error: &io::Error, shown: &[CertificateDer<'_>]) -> Failure {
     let theirs = |reason| Failure::theirs(reason, Phase::Tls, error.to_string());
     if let Some(tls) = tls_error(error) {
-        return Failure::theirs(reason_of(tls, shown), Phase::Tls, tls.to_string());
+        let reason = reason_of(tls, shown);
+        let detail = in_words(tls, &reason);
+        return Failure::theirs(reason, Phase::Tls, detail);
     }
     match error.kind() {
         ErrorKind::TimedOut => theirs(Reason::TlsTimeout),
@@ -120,6 +124,25 @@ pub(crate) fn reason_of(error: &Error, shown: &[CertificateDer<'_>]) -> Reason {
         ) => Reason::TlsVersion,
         Error::AlertReceived(_) => Reason::TlsAlert,
         _ => Reason::TlsMalformed,
+    }
+}
+
+/// What went wrong, for people.
+fn in_words(error: &Error, reason: &Reason) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY_S;
+            format!("a certificate of the chain expired {days} days ago")
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
+            let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY_S;
+            format!("a certificate of the chain will be valid only in {days} days")
+        }
+        _ if *reason == Reason::TlsSelfSigned => "the certificate signed itself".to_owned(),
+        _ if *reason == Reason::TlsUnknownIssuer => {
+            "no trusted authority vouches for the chain as it was sent".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -53,6 +53,19 @@ pub(crate) struct Trusts {
 }
 
 impl Trusts {
+    /// Makes the first handshake as quick as those after it: the roots are read, and the crypto library is
+    /// through its start (random numbers, curves), which takes some milliseconds, here instead of in a phase
+    /// of somebody's first sample.
+    pub(crate) fn warmed() -> Self {
+        let trusts = Self::default();
+        // Mozilla's roots can always be read; the key shares are thrown away.
+        let _roots = trusts.of(None);
+        for group in provider().kx_groups {
+            let _share = group.start();
+        }
+        trusts
+    }
+
     /// The trust in the roots of `ca_pem`, or in Mozilla's.
     ///
     /// # Errors
