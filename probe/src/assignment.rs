@@ -1,1 +1,150 @@
 //! Fetched, verified, cached: a cold start works while the aggregator is away.
+//!
+//! Owns what this probe is to do: asked for with a long poll, kept in the state directory as it came. A
+//! check that this version can't read is left out and told, not taken for another; the others go on.
+
+mod told;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
+use nines_shared::check::Check;
+use nines_shared::id::RegionId;
+use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES, MAX_WAIT_MS};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::clock_watch::ClockWatch;
+use crate::identity::write_atomically;
+use crate::link::backoff::Backoff;
+use crate::link::{Answer, Link, LinkError, Query};
+
+pub use told::AssignmentError;
+
+/// The last assignment, in the state directory.
+pub const ASSIGNMENT_FILE: &str = "assignment.json";
+/// How long an answer to a long poll may take beyond the wait itself.
+const MARGIN: Duration = Duration::from_secs(10);
+/// Polls are at least this far apart, whatever the aggregator answers.
+const MIN_PACE: Duration = Duration::from_secs(1);
+
+/// What this probe is to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// The aggregator's name for it; empty where there is none yet.
+    pub digest: String,
+    /// The checks, those of our region only.
+    pub checks: Vec<Arc<Check>>,
+}
+
+/// The assignment in the state directory, where there is one for `region`.
+pub fn cached(state: &Path, region: &RegionId) -> Option<Work> {
+    let path = state.join(ASSIGNMENT_FILE);
+    let body = std::fs::read(&path).ok()?;
+    match told::work(&body, region) {
+        Ok((work, _now)) => {
+            tracing::info!(checks = work.checks.len(), digest = work.digest, "assignment.from_cache");
+            Some(work)
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "assignment.cache_unusable");
+            None
+        }
+    }
+}
+
+/// Asks for the assignment for as long as the agent runs.
+#[derive(Debug)]
+pub struct Poll {
+    /// Its own connection: a poll waits.
+    pub link: Link,
+    /// Where the assignment is cached.
+    pub state: PathBuf,
+    /// Our region.
+    pub region: RegionId,
+    /// Learns the aggregator's time.
+    pub clock: Arc<ClockWatch>,
+    /// Who is told what to do.
+    pub telling: watch::Sender<Arc<Work>>,
+}
+
+/// Why a poll brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("the aggregator answered {0}")]
+    Status(StatusCode),
+    #[error(transparent)]
+    Assignment(#[from] AssignmentError),
+}
+
+impl Poll {
+    /// Polls for ever.
+    pub async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        let mut failing = false;
+        loop {
+            let pace = Instant::now() + MIN_PACE;
+            match self.once().await {
+                Ok(()) => {
+                    backoff.reset();
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("assignment.polled_again");
+                    }
+                    sleep_until(pace).await;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "assignment.not_polled");
+                    }
+                    sleep(backoff.after_failure()).await;
+                }
+            }
+        }
+    }
+
+    async fn once(&mut self) -> Result<(), PollError> {
+        let have = self.telling.borrow().digest.clone();
+        let answer = self.link.ask(query(&have)).await?;
+        match answer.status {
+            StatusCode::OK => self.take(&answer, &have).await,
+            StatusCode::NOT_MODIFIED => Ok(()),
+            status => Err(PollError::Status(status)),
+        }
+    }
+
+    async fn take(&self, answer: &Answer, have: &str) -> Result<(), PollError> {
+        let (work, now) = told::work(&answer.body, &self.region)?;
+        self.clock.exchanged(answer.sent, now);
+        if work.digest == have {
+            return Ok(());
+        }
+        tracing::info!(checks = work.checks.len(), digest = work.digest, "assignment.new");
+        let (path, body) = (self.state.join(ASSIGNMENT_FILE), answer.body.clone());
+        let written = tokio::task::spawn_blocking(move || write_atomically(&path, &body)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::error!(error = ?written, "assignment.not_cached");
+        }
+        self.telling.send_replace(Arc::new(work));
+        Ok(())
+    }
+}
+
+fn query(have: &str) -> Query {
+    let digest: String = url::form_urlencoded::byte_serialize(have.as_bytes()).collect();
+    Query {
+        method: Method::GET,
+        path: format!("{ASSIGNMENT_PATH}?have={digest}&wait_ms={MAX_WAIT_MS}"),
+        encoding: None,
+        body: Bytes::new(),
+        patience: Duration::from_millis(MAX_WAIT_MS) + MARGIN,
+        max_answer: MAX_ANSWER_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests;

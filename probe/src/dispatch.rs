@@ -1,1 +1,171 @@
 //! Sleep until due, take a permit, run, hand to the spool.
+//!
+//! Owns the one loop that knows what time it is: it looks at the schedule, begins what is due and sleeps,
+//! never long, so that a clock that is put back or forth is noticed. It decides nothing about slots
+//! ([`crate::schedule`]) nor about outcomes (`judge`). Every slot that it is given becomes a sample, whatever
+//! happens: `overrun`, `saturated`, `stopped` and `internal` are samples too.
+
+mod judge;
+mod permits;
+mod take;
+mod tally;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nines_shared::id::{CheckId, ProbeId, RegionId};
+use nines_shared::sample::{Outcome, Reason, Sample};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::assignment::Work;
+use crate::canary::Canaries;
+use crate::clock_watch::{ClockWatch, Reading};
+use crate::prober::Prober;
+use crate::schedule::{Action, Due, Look, Schedule};
+use crate::spool::Spool;
+
+pub use permits::{MAX_IN_FLIGHT, permits};
+pub use tally::Tally;
+
+/// The longest sleep: within it a step of the wall clock goes unnoticed.
+const MAX_SLEEP: Duration = Duration::from_millis(500);
+/// How long running checks may go on once the agent is to stop; then they are named `stopped`.
+pub const FINISH_GRACE: Duration = Duration::from_secs(3);
+/// The most endings that wait to be noted; more wait in their tasks.
+const MAX_ENDINGS: usize = 1_024;
+
+/// What every check that runs has in common.
+#[derive(Debug)]
+pub struct Kit {
+    /// Who looks.
+    pub probe: ProbeId,
+    /// From where.
+    pub region: RegionId,
+    /// Runs checks.
+    pub prober: Prober,
+    /// Keeps samples.
+    pub spool: Spool,
+    /// What time it is.
+    pub clock: Arc<ClockWatch>,
+    /// Whether it is us.
+    pub canaries: Arc<Canaries>,
+    /// What was missed, and how late we are.
+    pub tally: Arc<Tally>,
+    /// How many checks may run at once.
+    pub permits: Arc<Semaphore>,
+}
+
+/// A check that was begun has ended.
+#[derive(Debug)]
+struct Ending {
+    check: CheckId,
+    outcome: Outcome,
+}
+
+/// The loop's own.
+struct Dispatch {
+    kit: Arc<Kit>,
+    tasks: TaskTracker,
+    endings: mpsc::Sender<Ending>,
+    /// Cancelled when running checks must end.
+    cut: CancellationToken,
+}
+
+/// Runs every slot of `work` until `stop`, then waits for what runs, at most [`FINISH_GRACE`].
+pub async fn run(kit: Arc<Kit>, mut work: watch::Receiver<Arc<Work>>, stop: CancellationToken) {
+    let (endings, mut ended) = mpsc::channel(MAX_ENDINGS);
+    let dispatch = Dispatch { kit, tasks: TaskTracker::new(), endings, cut: CancellationToken::new() };
+    let clock = Arc::clone(&dispatch.kit.clock);
+    let mut last = clock.read();
+    let mut schedule = Schedule::new(dispatch.kit.region.clone(), last.now);
+    assign(&mut schedule, &work.borrow_and_update());
+    while !stop.is_cancelled() {
+        let reading = clock.read();
+        let look = schedule.look(reading.now, reading.uptime_ms - last.uptime_ms);
+        last = reading;
+        dispatch.begin(look, reading);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            Some(ending) = ended.recv() => note(&mut schedule, ending, &mut ended, reading),
+            Ok(()) = work.changed() => assign(&mut schedule, &work.borrow_and_update()),
+            () = tokio::time::sleep(until_due(&schedule, &clock)) => {}
+        }
+    }
+    drop(ended);
+    dispatch.finish().await;
+}
+
+fn until_due(schedule: &Schedule, clock: &ClockWatch) -> Duration {
+    let Some(due) = schedule.next_due() else { return MAX_SLEEP };
+    let wait_ms = u64::try_from(due.since(clock.read().now)).unwrap_or(0);
+    Duration::from_millis(wait_ms).min(MAX_SLEEP)
+}
+
+fn assign(schedule: &mut Schedule, work: &Work) {
+    let foreign = schedule.assign(work.checks.clone());
+    tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
+    for check in foreign {
+        tracing::error!(%check, "schedule.check_of_another_region");
+    }
+}
+
+/// Notes `first` and whatever else has ended by now.
+fn note(schedule: &mut Schedule, first: Ending, ended: &mut mpsc::Receiver<Ending>, reading: Reading) {
+    let mut next = Some(first);
+    while let Some(ending) = next {
+        schedule.ended(&ending.check, ending.outcome, reading.now);
+        next = ended.try_recv().ok();
+    }
+}
+
+impl Dispatch {
+    fn begin(&self, look: Look, reading: Reading) {
+        self.kit.tally.miss(look.unnamed);
+        let mut overruns = Vec::new();
+        for due in look.due {
+            match due.action {
+                Action::Run => self.start(due),
+                Action::Overrun => overruns.push(due),
+            }
+        }
+        if !overruns.is_empty() {
+            let kit = Arc::clone(&self.kit);
+            self.tasks.spawn(async move { name_overruns(&kit, &overruns, reading).await });
+        }
+    }
+
+    /// At most two tasks of one check wait or run at a time, since a slot's latest start and timeout lie
+    /// before the next slot's: so the assignment bounds how many there are.
+    fn start(&self, due: Due) {
+        let (kit, endings, cut) = (Arc::clone(&self.kit), self.endings.clone(), self.cut.clone());
+        self.tasks.spawn(async move {
+            let check = due.check.id.clone();
+            let outcome = take::take(&kit, &due, &cut).await;
+            // The loop may have stopped; then nobody asks.
+            let _noted = endings.send(Ending { check, outcome }).await;
+        });
+    }
+
+    async fn finish(self) {
+        self.tasks.close();
+        if timeout(FINISH_GRACE, self.tasks.wait()).await.is_err() {
+            tracing::info!(running = self.tasks.len(), "dispatch.cut_short");
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+async fn name_overruns(kit: &Kit, overruns: &[Due], reading: Reading) {
+    kit.tally.miss(overruns.len() as u64);
+    tracing::warn!(slots = overruns.len(), "dispatch.overrun");
+    let samples: Vec<Sample> = overruns.iter().map(|due| judge::not_run(kit, due, reading, Reason::Overrun)).collect();
+    take::keep(kit, &samples).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 //! retries, and takes the aggregator for what it claims only where the private authority signed it for
 //! [`AGGREGATOR_NAME`], whatever host was dialled. Cutting a request short is safe: the connection is given up.
 
+pub mod backoff;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;

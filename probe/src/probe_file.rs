@@ -89,7 +89,7 @@ fn shown(faults: &[Fault]) -> String {
     faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The settings in the file at `path`.
+/// The settings in the file at `path`; a relative `state` lies beside the file.
 ///
 /// # Errors
 /// [`ProbeFileError`]: unreadable, or every fault at once.
@@ -101,7 +101,9 @@ pub fn read(path: &Path) -> Result<Settings, ProbeFileError> {
         return Err(unreadable(std::io::Error::other(format!("{length} bytes is more than {MAX_FILE_BYTES}"))));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    parse(&name, &text).map_err(ProbeFileError::Wrong)
+    let mut settings = parse(&name, &text).map_err(ProbeFileError::Wrong)?;
+    settings.state = path.parent().unwrap_or(Path::new("")).join(settings.state);
+    Ok(settings)
 }
 
 /// The settings that `text` says; `file` is named in faults.
@@ -327,6 +329,16 @@ canaries = "dns://192.0.2.53"
         assert!(error.contains("probe.toml:1:14: aggregator: "), "{error}");
         assert!(error.contains("nines probe invite"), "{error}");
         assert!(error.contains("probe.toml:3:17: spool.max: 5KiB is too small; use at least 1MiB"), "{error}");
+    }
+
+    #[test]
+    fn a_relative_state_lies_beside_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("probe.toml");
+        std::fs::write(&path, "aggregator = \"https://a:1\"\nstate = \"s\"\n").unwrap();
+        assert_eq!(read(&path).unwrap().state, directory.path().join("s"));
+        let missing = read(&directory.path().join("none.toml")).unwrap_err().to_string();
+        assert!(missing.contains("none.toml") && missing.contains("nines-probe join"), "{missing}");
     }
 
     #[test]

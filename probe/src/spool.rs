@@ -252,4 +252,4 @@ fn lock(path: &Path) -> Result<File, SpoolError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

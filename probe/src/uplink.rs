@@ -1,1 +1,252 @@
 //! Batches out, acks in, backoff with jitter.
+//!
+//! Owns the way from the spool to the aggregator. Only a 200 with an [`Ack`] of as many samples as were
+//! sent is a delivery (INV-2); the spool forgets those and no others. A refused batch is halved until the
+//! poisoned sample is alone and can be put aside, so it never blocks the queue. Where there is nothing to
+//! ship an empty batch says that we live.
+
+mod batch;
+mod delivery;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nines_shared::id::ProbeId;
+use nines_shared::sample::Sample;
+use nines_shared::wire::{Ack, Health, MAX_BATCH_SAMPLES};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::canary::Canaries;
+use crate::clock_watch::ClockWatch;
+use crate::dispatch::Tally;
+use crate::link::Link;
+use crate::link::backoff::Backoff;
+use crate::spool::{Spool, SpoolError, Waiting};
+use delivery::{Delivery, Refused};
+
+/// How long a sample waits for others to share its batch.
+pub const GATHER: Duration = Duration::from_millis(250);
+/// The aggregator hears from us at least this often.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often while our clock is in doubt: only an exchange can clear it.
+const DOUBTED_HEARTBEAT: Duration = Duration::from_secs(1);
+/// The most JSON in one batch, in bytes; well below what the aggregator would decompress.
+const MAX_BATCH_JSON: usize = 4 << 20;
+/// The most refused samples offered again between two batches.
+const MAX_RETRIES: usize = 100;
+/// How long a stopping agent may go on delivering; what is left stays in the spool.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(3);
+
+/// Ships what the spool holds.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Its own connection.
+    pub link: Link,
+    /// Where samples wait.
+    pub spool: Spool,
+    /// Who we are.
+    pub probe: ProbeId,
+    /// How we are.
+    pub vitals: Vitals,
+}
+
+/// Where the probe's health is read from.
+#[derive(Debug)]
+pub struct Vitals {
+    /// Drawn at each start.
+    pub boot_id: String,
+    /// Missed slots and lateness.
+    pub tally: Arc<Tally>,
+    /// The clock's offset; learns from every ack.
+    pub clock: Arc<ClockWatch>,
+    /// Whether canaries answer.
+    pub canaries: Arc<Canaries>,
+}
+
+/// Why something was not delivered; it is still in the spool.
+#[derive(Debug, thiserror::Error)]
+enum Undelivered {
+    #[error("{0}")]
+    Failed(String),
+    #[error("the aggregator refuses this probe, not only its samples ({0})")]
+    Unwelcome(Refused),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl Uplink {
+    /// Ships until `stop`, then delivers what it can within [`DRAIN_GRACE`].
+    pub async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
+        tokio::select! {
+            () = self.serve() => {}
+            () = stop.cancelled() => {}
+        }
+        match timeout(DRAIN_GRACE, self.drain()).await {
+            Ok(Ok(())) => tracing::info!("uplink.drained"),
+            Ok(Err(error)) => tracing::warn!(waiting = self.spool.counts().waiting, %error, "uplink.not_drained"),
+            Err(_elapsed) => tracing::warn!(waiting = self.spool.counts().waiting, "uplink.not_drained"),
+        }
+    }
+
+    async fn serve(&mut self) {
+        let mut backoff = Backoff::default();
+        let mut failing = false;
+        loop {
+            let begun = Instant::now();
+            match self.turn().await {
+                Ok(()) => {
+                    backoff.reset();
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(waiting = self.spool.counts().waiting, "uplink.delivers_again");
+                    }
+                    self.idle(begun).await;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(waiting = self.spool.counts().waiting, %error, "uplink.not_delivered");
+                    }
+                    tracing::debug!(%error, "uplink.not_delivered");
+                    sleep(backoff.after_failure()).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to ship, for as long as a batch gathers or a heartbeat is not due.
+    async fn idle(&self, last: Instant) {
+        let trusted = self.vitals.clock.read().trusted;
+        let heartbeat = sleep_until(last + if trusted { HEARTBEAT } else { DOUBTED_HEARTBEAT });
+        tokio::select! {
+            () = heartbeat => {}
+            () = self.gathered() => {}
+        }
+    }
+
+    /// Resolves [`GATHER`] after there is a sample, or once there is a whole batch; never where the spool is closed.
+    async fn gathered(&self) {
+        let mut changes = self.spool.changes();
+        let open = changes.wait_for(|counts| 0 < counts.waiting).await.is_ok();
+        let full = changes.wait_for(|counts| MAX_BATCH_SAMPLES as u64 <= counts.waiting);
+        if !open || matches!(timeout(GATHER, full).await, Ok(Err(_))) {
+            std::future::pending().await
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Undelivered> {
+        let rows = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
+        self.ship(&rows).await?;
+        self.retry_refused().await
+    }
+
+    async fn drain(&mut self) -> Result<(), Undelivered> {
+        loop {
+            let rows = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.ship(&rows).await?;
+        }
+    }
+
+    /// Delivers `rows`, or puts those aside that the aggregator refuses. None is a heartbeat.
+    async fn ship(&mut self, rows: &[Waiting]) -> Result<(), Undelivered> {
+        let mut welcome = false;
+        let mut parts = vec![rows];
+        while let Some(part) = parts.pop() {
+            match self.post(part).await {
+                Delivery::Acked(_ack) => self.spool.acknowledge(ids(part)).await?,
+                Delivery::Failed(why) => return Err(Undelivered::Failed(why)),
+                Delivery::Refused(refused) if part.is_empty() => return Err(Undelivered::Unwelcome(refused)),
+                Delivery::Refused(refused) => {
+                    if !std::mem::replace(&mut welcome, true) {
+                        self.greet().await?;
+                    }
+                    match part {
+                        [row] => self.put_aside(row, &refused).await?,
+                        _ => batch::split(part, refused.sample, &mut parts),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is the samples that the aggregator refuses, or us: an empty batch has no fault of its own.
+    async fn greet(&mut self) -> Result<(), Undelivered> {
+        match self.post(&[]).await {
+            Delivery::Acked(_ack) => Ok(()),
+            Delivery::Refused(refused) => Err(Undelivered::Unwelcome(refused)),
+            Delivery::Failed(why) => Err(Undelivered::Failed(why)),
+        }
+    }
+
+    async fn put_aside(&self, row: &Waiting, refused: &Refused) -> Result<(), Undelivered> {
+        let sample: Option<Sample> = serde_json::from_str(&row.json).ok();
+        let trace_id = sample.and_then(|sample| sample.trace_id).map(|id| id.to_string());
+        tracing::error!(trace_id, %refused, "sample.refused");
+        let now = self.vitals.clock.read().now;
+        Ok(self.spool.refuse(row.id, refused.to_string(), now).await?)
+    }
+
+    /// Offers refused samples again whose time has come, for as long as they are taken now.
+    async fn retry_refused(&mut self) -> Result<(), Undelivered> {
+        for _ in 0..MAX_RETRIES {
+            if self.spool.counts().refused == 0 {
+                return Ok(());
+            }
+            let now = self.vitals.clock.read().now;
+            let Some(row) = self.spool.peek_refused(now).await? else { return Ok(()) };
+            match self.post(std::slice::from_ref(&row)).await {
+                Delivery::Acked(_ack) => self.spool.acknowledge(vec![row.id]).await?,
+                Delivery::Refused(refused) => return self.put_aside(&row, &refused).await,
+                Delivery::Failed(why) => return Err(Undelivered::Failed(why)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, rows: &[Waiting]) -> Delivery {
+        let (health, lateness) = self.health().await;
+        let query = match batch::query(&self.probe, rows, &health) {
+            Ok(query) => query,
+            Err(refused) => return Delivery::Refused(refused),
+        };
+        let answer = self.link.ask(query).await;
+        let delivery = match &answer {
+            Ok(answer) => delivery::of(answer.status, &answer.body, rows.len()),
+            Err(error) => Delivery::Failed(error.to_string()),
+        };
+        match (&delivery, answer) {
+            (Delivery::Acked(Ack { now, .. }), Ok(answer)) => self.vitals.clock.exchanged(answer.sent, *now),
+            // Nobody has heard of it: it is told with the next batch.
+            _ => self.vitals.tally.late(lateness),
+        }
+        delivery
+    }
+
+    async fn health(&self) -> (Health, Option<i64>) {
+        let (vitals, counts, offset) = (&self.vitals, self.spool.counts(), self.vitals.clock.offset());
+        let lateness_max_ms = vitals.tally.take_lateness_max();
+        let health = Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: vitals.boot_id.clone(),
+            spooled: counts.waiting,
+            dropped: counts.dropped,
+            held: counts.held,
+            refused: counts.refused,
+            missed: vitals.tally.missed(),
+            clock_offset_ms: offset.map(|offset| offset.offset_ms),
+            clock_uncertainty_ms: offset.map(|offset| offset.uncertainty_ms),
+            lateness_max_ms,
+            canaries_ok: vitals.canaries.last().await,
+        };
+        (health, lateness_max_ms)
+    }
+}
+
+fn ids(rows: &[Waiting]) -> Vec<i64> {
+    rows.iter().map(|row| row.id).collect()
+}
+
+#[cfg(test)]
+mod tests;

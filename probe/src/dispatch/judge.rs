@@ -1,0 +1,91 @@
+//! PURE: an observation into a sample; and where we doubt ourselves, into one that accuses nobody (INV-5).
+
+use nines_shared::sample::{Evidence, Outcome, Phases, Reason, Sample, SampleKind, TraceId, detail};
+
+use super::Kit;
+use crate::clock_watch::Reading;
+use crate::prober::Observation;
+use crate::schedule::Due;
+
+/// Why an observation says nothing about the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Our clock is off.
+    Clock,
+    /// Our canaries are silent.
+    Canary,
+}
+
+impl Doubt {
+    fn reason(self) -> Reason {
+        match self {
+            Self::Clock => Reason::Clock,
+            Self::Canary => Reason::Canary,
+        }
+    }
+}
+
+/// The sample of `due`, begun at `begun`, that saw `seen`.
+pub(super) fn sample(kit: &Kit, due: &Due, begun: Reading, seen: Observation, doubt: Option<Doubt>) -> Sample {
+    let mut sample = blank(kit, due, begun);
+    let evidence = (seen.outcome != Outcome::Up && seen.evidence != Evidence::default()).then_some(seen.evidence);
+    sample.evidence = evidence.map(Box::new);
+    sample.duration_us = Some(seen.duration_us);
+    sample.phases_us = seen.phases_us;
+    sample.attempt = seen.attempt;
+    (sample.outcome, sample.reason, sample.phase, sample.detail) = (seen.outcome, seen.reason, seen.phase, seen.detail);
+    if let Some(doubt) = doubt {
+        sample.detail = Some(what_was_seen(&sample));
+        (sample.outcome, sample.reason) = (Outcome::Inconclusive, Some(doubt.reason()));
+    }
+    sample
+}
+
+/// The sample of a slot that was not run, or not to its end, for a `reason` of ours.
+pub(super) fn not_run(kit: &Kit, due: &Due, now: Reading, reason: Reason) -> Sample {
+    Sample { outcome: Outcome::Inconclusive, reason: Some(reason), ..blank(kit, due, now) }
+}
+
+fn blank(kit: &Kit, due: &Due, begun: Reading) -> Sample {
+    let (check, kind, scheduled_at) = (&due.check.id, due.kind, due.scheduled_at);
+    Sample {
+        check: check.clone(),
+        region: kit.region.clone(),
+        probe: Some(kit.probe.clone()),
+        kind,
+        scheduled_at,
+        started_at: begun.now,
+        outcome: Outcome::Inconclusive,
+        reason: None,
+        phase: None,
+        detail: None,
+        duration_us: None,
+        phases_us: Phases::default(),
+        attempt: 1,
+        trace_id: Some(TraceId::of(check, &kit.region, kind, scheduled_at)),
+        evidence: None,
+    }
+}
+
+/// The outcome that is doubted, kept for the record: `seen: down connect_refused in connect: …`.
+fn what_was_seen(sample: &Sample) -> String {
+    let mut text = format!("seen: {}", sample.outcome);
+    if let Some(reason) = &sample.reason {
+        text.push_str(&format!(" {reason}"));
+    }
+    if let Some(phase) = sample.phase {
+        text.push_str(&format!(" in {phase}"));
+    }
+    if let Some(said) = &sample.detail {
+        text.push_str(&format!(": {said}"));
+    }
+    detail(&text)
+}
+
+/// Whether an extra sample that was not run is owed to anybody: only slots are.
+pub(super) fn is_owed(kind: SampleKind) -> bool {
+    match kind {
+        SampleKind::Planned => true,
+        SampleKind::Extra => false,
+    }
+}

@@ -1,0 +1,115 @@
+//! One check from its due time to the spool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nines_shared::check::Check;
+use nines_shared::sample::{Evidence, Outcome, Phases, Reason, Sample, SampleKind};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Kit;
+use super::judge::{self, Doubt};
+use crate::clock_watch::Reading;
+use crate::prober::Observation;
+use crate::schedule::Due;
+use crate::spool::Kept;
+
+/// Takes the sample of `due` and hands it to the spool. The permit is held until then, so that a slow disk
+/// ends in `saturated` slots and not in memory.
+pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> Outcome {
+    let permit = tokio::select! {
+        permit = permit(kit, due) => permit,
+        () = cut.cancelled() => return give_up(kit, due, Reason::Stopped).await,
+    };
+    let Some(_permit) = permit else {
+        kit.tally.miss(u64::from(judge::is_owed(due.kind)));
+        return give_up(kit, due, Reason::Saturated).await;
+    };
+    let begun = kit.clock.read();
+    if due.kind == SampleKind::Planned {
+        kit.tally.late(Some(begun.now.since(due.scheduled_at)));
+    }
+    let seen = tokio::select! {
+        seen = observe(kit, &due.check) => seen,
+        () = cut.cancelled() => return give_up(kit, due, Reason::Stopped).await,
+    };
+    let doubt = doubt(kit, begun, seen.outcome).await;
+    let sample = judge::sample(kit, due, begun, seen, doubt);
+    let outcome = sample.outcome;
+    keep(kit, &[sample]).await;
+    outcome
+}
+
+/// A permit, where there is one before the slot's latest start.
+async fn permit(kit: &Kit, due: &Due) -> Option<OwnedSemaphorePermit> {
+    let room_ms = match due.kind {
+        SampleKind::Planned => due.check.interval_ms / 2,
+        SampleKind::Extra => due.check.recheck_ms / 2,
+    };
+    let left_ms = due.scheduled_at.plus_ms(room_ms).since(kit.clock.read().now);
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    // The semaphore is never closed.
+    timeout(left, Arc::clone(&kit.permits).acquire_owned()).await.ok()?.ok()
+}
+
+/// Runs the check in a task of its own: a fault in it is a sample too, and ends with it where we are cut short.
+async fn observe(kit: &Arc<Kit>, check: &Arc<Check>) -> Observation {
+    let (inside, asked) = (Arc::clone(kit), Arc::clone(check));
+    let running = AbortOnDropHandle::new(tokio::spawn(async move { inside.prober.run(&asked).await }));
+    running.await.unwrap_or_else(|error| {
+        tracing::error!(check = %check.id, %error, "check.panicked");
+        Observation {
+            outcome: Outcome::Inconclusive,
+            reason: Some(Reason::Internal),
+            phase: None,
+            detail: Some("the prober failed; its log says how".to_owned()),
+            duration_us: 0,
+            phases_us: Phases::default(),
+            attempt: 1,
+            evidence: Evidence::default(),
+        }
+    })
+}
+
+async fn doubt(kit: &Kit, begun: Reading, outcome: Outcome) -> Option<Doubt> {
+    if !begun.trusted || !kit.clock.read().trusted {
+        return Some(Doubt::Clock);
+    }
+    let alone = outcome == Outcome::Down && kit.canaries.answer().await == Some(false);
+    alone.then_some(Doubt::Canary)
+}
+
+/// A slot that we could not look at is named; an extra sample is nobody's due.
+async fn give_up(kit: &Kit, due: &Due, reason: Reason) -> Outcome {
+    if judge::is_owed(due.kind) {
+        keep(kit, &[judge::not_run(kit, due, kit.clock.read(), reason)]).await;
+    }
+    Outcome::Inconclusive
+}
+
+/// Hands `samples` to the spool, which is when they are taken (INV-1).
+pub(super) async fn keep(kit: &Kit, samples: &[Sample]) {
+    match kit.spool.append(samples).await {
+        Ok(Kept::Durable) => samples.iter().for_each(|sample| tell(sample, "spool")),
+        Ok(Kept::Held) => samples.iter().for_each(|sample| tell(sample, "memory")),
+        // The agent ends with its spool and says why; the slots stay missing.
+        Err(error) => tracing::error!(samples = samples.len(), %error, "sample.not_kept"),
+    }
+}
+
+fn tell(sample: &Sample, kept: &'static str) {
+    let Sample { check, kind, scheduled_at, outcome, duration_us, .. } = sample;
+    let (trace_id, kind) = (sample.trace_id.map(|id| id.to_string()), kind.code());
+    let (reason, lateness_ms) = (sample.reason.as_ref().map(Reason::code), sample.lateness_ms());
+    match outcome {
+        Outcome::Up => tracing::debug!(
+            trace_id, %check, kind, %scheduled_at, %outcome, duration_us, lateness_ms, kept, "sample.taken"
+        ),
+        Outcome::Degraded | Outcome::Down | Outcome::Inconclusive => tracing::info!(
+            trace_id, %check, kind, %scheduled_at, %outcome, reason, duration_us, lateness_ms, kept, "sample.taken"
+        ),
+    }
+}
