@@ -12,6 +12,7 @@ pub mod maintenance;
 pub mod probe;
 mod progress;
 pub mod quickstart;
+pub mod report;
 pub mod serve;
 mod table;
 pub mod when;
@@ -69,6 +70,7 @@ enum Command {
     Import(import::Args),
     Maintenance(maintenance::Args),
     Probe(probe::Args),
+    Report(report::Args),
     Serve(serve::Args),
 }
 
@@ -78,7 +80,12 @@ impl Command {
         match self {
             Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Config(_) | Self::Export(_) | Self::Import(_) | Self::Maintenance(_) | Self::Probe(_) => "warn",
+            Self::Config(_)
+            | Self::Export(_)
+            | Self::Import(_)
+            | Self::Maintenance(_)
+            | Self::Probe(_)
+            | Self::Report(_) => "warn",
         }
     }
 
@@ -90,6 +97,7 @@ impl Command {
             Self::Import(args) => import::run(args, global),
             Self::Maintenance(args) => maintenance::run(args, global),
             Self::Probe(args) => probe::run(args, global),
+            Self::Report(args) => report::run(args, global),
             Self::Serve(args) => serve::run(args, global),
         }
     }

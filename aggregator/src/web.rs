@@ -6,10 +6,15 @@
 
 mod assets;
 mod door;
+mod figures;
 mod headers;
+mod latency;
 mod live;
+mod local;
+mod pages;
 mod shade;
 mod strip;
+mod view;
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +26,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::running::Running;
-use crate::words;
 
 /// The most bytes of a request's body; nothing here wants one.
 const MAX_BODY_BYTES: usize = 1 << 10;
@@ -32,6 +36,8 @@ struct Web {
     running: Running,
     /// Places for live pages.
     streams: Arc<Semaphore>,
+    /// What was read and judged a moment ago.
+    cache: Arc<figures::Cache>,
 }
 
 /// Serves pages, API and metrics on `listener` until `running.stop`, then lets open requests finish.
@@ -40,18 +46,22 @@ struct Web {
 /// None today; a door that can't serve may have one.
 pub async fn run(listener: TcpListener, running: Running) -> io::Result<()> {
     let stop = running.stop.clone();
-    let web = Web { running, streams: Arc::new(Semaphore::new(live::MAX_STREAMS)) };
+    let web = Web { running, streams: Arc::new(Semaphore::new(live::MAX_STREAMS)), cache: Arc::default() };
     door::serve(listener, router(web), stop).await;
     Ok(())
 }
 
 fn router(web: Web) -> Router {
     Router::new()
+        .route("/", get(pages::index))
+        .route("/service/{id}", get(pages::service))
+        .route("/incident/{id}", get(pages::incident))
         .route("/healthz", get(async || "ok\n"))
         .route("/live", get(live::live))
         .route("/style.css", get(assets::style))
         .route("/live.js", get(assets::script))
         .route("/favicon.svg", get(assets::icon))
+        .fallback(pages::missing)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(headers::strict))
         .with_state(web)

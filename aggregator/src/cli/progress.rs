@@ -12,6 +12,13 @@ pub(super) fn count(what: &'static str) -> ProgressBar {
     styled(ProgressBar::no_length().with_message(what), "{spinner} {human_pos} {msg}")
 }
 
+/// A sign of life while something is done whose steps can't be counted.
+pub(super) fn working(what: &'static str) -> ProgressBar {
+    let bar = styled(ProgressBar::no_length().with_message(what), "{spinner} {msg} {elapsed}");
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

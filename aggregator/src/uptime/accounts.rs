@@ -33,14 +33,14 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The accounts of the timelines' window, with `excluded` (a set of spans) set aside.
-    pub fn of(timelines: &Bounded<Timeline>, excluded: &[Span]) -> Self {
+    /// The accounts of `part` of the timelines' window, with `excluded` (a set of spans) set aside.
+    pub fn of(timelines: Bounded<&Timeline>, excluded: &[Span], part: Span) -> Self {
         let mut accounts = Self {
-            down_at_least_ms: down_ms(&timelines.at_least, excluded),
-            down_at_most_ms: down_ms(&timelines.at_most, excluded),
+            down_at_least_ms: down_ms(timelines.at_least, excluded, part),
+            down_at_most_ms: down_ms(timelines.at_most, excluded, part),
             ..Self::default()
         };
-        for (span, verdict) in timelines.measured.spans() {
+        for (span, verdict) in timelines.measured.within(part) {
             let counted = maintenance::outside_ms(excluded, span);
             accounts.excluded_ms += span.length_ms() - counted;
             *accounts.account_of(verdict) += counted;
@@ -108,8 +108,8 @@ pub fn ppm(part: i64, whole: i64) -> Option<u32> {
     u32::try_from(i128::from(part) * i128::from(MILLION) / i128::from(whole)).ok()
 }
 
-fn down_ms(timeline: &Timeline, excluded: &[Span]) -> i64 {
-    let down = timeline.spans().filter(|(_, verdict)| *verdict == Verdict::Down);
+fn down_ms(timeline: &Timeline, excluded: &[Span], part: Span) -> i64 {
+    let down = timeline.within(part).filter(|(_, verdict)| *verdict == Verdict::Down);
     down.map(|(span, _)| maintenance::outside_ms(excluded, span)).sum()
 }
 

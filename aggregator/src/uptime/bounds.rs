@@ -19,6 +19,11 @@ pub struct Bounded<T> {
 }
 
 impl<T> Bounded<T> {
+    /// The three by reference.
+    pub fn as_ref(&self) -> Bounded<&T> {
+        Bounded { measured: &self.measured, at_least: &self.at_least, at_most: &self.at_most }
+    }
+
     /// The three by `make`, which is told how to pick its part of another triple.
     pub fn each<U>(make: impl Fn(fn(&Bounded<U>) -> &U) -> T) -> Self {
         Self {

@@ -82,7 +82,7 @@ pub fn assess(record: &ServiceRecord, window: Span, now: Timestamp) -> ServiceAs
         verdict::sweep(window, voices.iter().map(pick), |checks| verdict::of_service(checks, rule))
     });
     let outages = outage::outages(&timelines, &excluded, &checks.iter().collect::<Vec<_>>());
-    let accounts = Accounts::of(&timelines, &excluded);
+    let accounts = Accounts::of(timelines.as_ref(), &excluded, window);
     let Bounded { measured: timeline, at_least, at_most } = timelines;
     ServiceAssessment { window, timeline, at_least, at_most, excluded, accounts, outages, checks }
 }
@@ -97,7 +97,7 @@ fn assess_check(
     let regions: Vec<(&RegionId, RegionState)> =
         asked.into_iter().map(|region| (region, region_state::of_region(check, region, window, now))).collect();
     let timelines = Bounded::each(|pick| check_timeline(check, window, &regions, pick));
-    let accounts = Accounts::of(&timelines, excluded);
+    let accounts = Accounts::of(timelines.as_ref(), excluded, window);
     let slots_expected = regions.iter().map(|(_, state)| state.slots.expected()).sum();
     let slots_answered = regions.iter().map(|(_, state)| state.slots.answered()).sum();
     let regions = regions.into_iter().map(|(region, state)| RegionAssessment {

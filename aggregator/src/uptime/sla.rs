@@ -181,6 +181,8 @@ fn occurrences(policy: &Policy, evidence: Evidence<'_>, record: &ServiceRecord, 
 mod tests {
     use super::*;
     use crate::definition::Period;
+    use crate::uptime::Accounts;
+    use crate::uptime::bounds::Bounded;
     use crate::uptime::timeline::Builder;
     use Verdict::{Degraded, Down, Unknown, Up};
     use proptest::prelude::*;
@@ -287,8 +289,7 @@ mod tests {
             steps.sort_by_key(|step| step.0);
             let timeline = timeline(span(0, 1_000), &steps);
             let excluded = maintenance::merged(vec![span(hole.0, (hole.0 + hole.1).min(1_000))]);
-            let all = super::super::bounds::Bounded { measured: timeline.clone(), at_least: timeline.clone(), at_most: timeline.clone() };
-            let accounts = super::super::Accounts::of(&all, &excluded);
+            let accounts = Accounts::of(Bounded { measured: &timeline, at_least: &timeline, at_most: &timeline }, &excluded, span(0, 1_000));
             let judgement = judged(Policy::default(), &timeline, span(0, 1_000), &excluded);
             prop_assert_eq!(judgement.measured_ppm, accounts.availability_ppm());
             prop_assert_eq!(judgement.delivered.bad, accounts.down_ms);

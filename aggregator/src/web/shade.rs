@@ -2,6 +2,8 @@
 //!
 //! Colour is never the only sign: every shade has a word of its own and a shape of its own.
 
+use nines_shared::sample::Outcome;
+
 use crate::uptime::Verdict;
 
 /// What is shown. The order is that of visibility: where two meet, the later one is seen.
@@ -32,7 +34,41 @@ impl From<Verdict> for Shade {
     }
 }
 
+impl From<Outcome> for Shade {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Up => Self::Up,
+            Outcome::Degraded => Self::Degraded,
+            Outcome::Down => Self::Down,
+            Outcome::Inconclusive => Self::Unknown,
+        }
+    }
+}
+
 impl Shade {
+    /// Those that the page's legend explains.
+    pub const LEGEND: [Self; 5] = [Self::Up, Self::Degraded, Self::Down, Self::Unknown, Self::Maintenance];
+
+    /// The word as a sentence wants it: "Shop is …".
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Blank => "without data",
+            Self::Up => "up",
+            Self::Maintenance => "under maintenance",
+            Self::Degraded => "slow",
+            Self::Unknown => "unknown",
+            Self::Down => "down",
+        }
+    }
+
+    /// Where its bars begin, in per cent of a strip's height from the top: an outage stands out without colour.
+    pub const fn top(self) -> u8 {
+        match self {
+            Self::Down => 0,
+            Self::Blank | Self::Up | Self::Maintenance | Self::Degraded | Self::Unknown => 14,
+        }
+    }
+
     /// The word that people read and programs get.
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,0 +1,241 @@
+//! From a record and its assessment to the report of one service. Pure: no store, no clock.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use nines_shared::id::RegionId;
+use nines_shared::time::{Span, Timestamp};
+
+use super::MAX_DAYS;
+use super::evidence::Evidence;
+use super::model::{
+    CheckReport, DayReport, MaintenanceReport, OutageReport, PolicyReport, RegionReport, ServiceReport, SlaReport,
+    Unit, VersionReport,
+};
+use crate::definition::{Method, Period, Sla};
+use crate::uptime::bounds::Bounded;
+use crate::uptime::calendar::{self, CalendarError};
+use crate::uptime::{
+    Accounts, CheckAssessment, CheckRecord, Observed, ServiceAssessment, ServiceRecord, maintenance, percentile,
+    service, sla, slo,
+};
+
+/// What the reports of all services have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Common<'a> {
+    /// The report's window.
+    pub(super) window: Span,
+    /// When it is written.
+    pub(super) now: Timestamp,
+    /// Names of regions.
+    pub(super) names: &'a BTreeMap<RegionId, String>,
+    /// Why what failed did.
+    pub(super) evidence: &'a Evidence,
+}
+
+/// The window that a contract is judged over in a report of `window`.
+pub(super) fn contract_window(sla: &Sla, window: Span) -> Span {
+    match sla.period {
+        Period::Month => window,
+        Period::Rolling(ms) => Span::new(window.to.plus_ms(ms.saturating_neg()), window.to),
+    }
+}
+
+/// How far a record must reach for a report of `window`: over the contract's window too, and as far beyond its
+/// edges as an outage may be forgiven.
+pub(super) fn reach(sla: Option<&Sla>, window: Span) -> Span {
+    let Some(sla) = sla else { return window };
+    let contract = contract_window(sla, window);
+    let beyond = sla.policy.min_outage_ms;
+    Span::new(contract.from.min(window.from).plus_ms(-beyond), window.to.plus_ms(beyond))
+}
+
+/// The report of one service. `record` reaches as far as [`reach`] says.
+pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Result<ServiceReport, CalendarError> {
+    let assessment = service::assess(record, common.window, common.now);
+    let sla = record.service.sla.as_ref().map(|sla| sla_report(sla, record, common, &assessment)).transpose()?;
+    let accounts = assessment.accounts;
+    Ok(ServiceReport {
+        service: record.service.id.clone(),
+        name: record.service.name.clone(),
+        from: assessment.window.from,
+        to: assessment.window.to,
+        accounts,
+        availability_ppm: accounts.availability_ppm(),
+        coverage_ppm: accounts.coverage_ppm(),
+        worst_case_ppm: accounts.worst_case_ppm(),
+        best_case_ppm: accounts.best_case_ppm(),
+        sla,
+        slo: record.service.slo.as_ref().map(|slo| slo::budget(slo, &accounts)),
+        latency_us: percentile::percentiles(&mut durations(record.checks.iter().flat_map(samples), assessment.window)),
+        outages: outages(&assessment, common.evidence),
+        maintenance: maintenance_reports(record, assessment.window),
+        days: days(record, &assessment)?,
+        checks: assessment.checks.iter().filter_map(|check| check_report(check, record, &assessment, common)).collect(),
+    })
+}
+
+fn sla_report(
+    sla: &Sla,
+    record: &ServiceRecord,
+    common: Common<'_>,
+    assessment: &ServiceAssessment,
+) -> Result<SlaReport, CalendarError> {
+    let contract = contract_window(sla, common.window);
+    let wide = reach(Some(sla), common.window);
+    // A second sweep only where the first one does not see far enough.
+    let wider = (wide != common.window).then(|| service::assess(record, wide, common.now));
+    let wider = wider.as_ref().unwrap_or(assessment);
+    let window = contract.intersection(wider.window).unwrap_or(Span { from: contract.from, to: contract.from });
+    let mut excluded = wider.excluded.clone();
+    if let Some(hours) = &sla.policy.service_hours {
+        excluded.extend(calendar::outside_hours(hours, window, &record.timezone)?);
+    }
+    let excluded = maintenance::merged(excluded);
+    let evidence = sla::Evidence { timeline: &wider.timeline, window, excluded: &excluded };
+    let judgement = sla::judge(sla, evidence, record, common.now);
+    Ok(SlaReport {
+        objective_ppm: sla.objective_ppm,
+        measured_ppm: judgement.measured_ppm,
+        met: judgement.met,
+        credit_percent: judgement.credit_percent,
+        from: window.from,
+        to: window.to,
+        unit: unit(sla.policy.method),
+        good: judgement.delivered.good,
+        bad: judgement.delivered.bad,
+        policy: policy_report(sla),
+    })
+}
+
+fn unit(method: Method) -> Unit {
+    match method {
+        Method::Time => Unit::Ms,
+        Method::Timeslices => Unit::Slices,
+        Method::Occurrences => Unit::Slots,
+    }
+}
+
+fn policy_report(sla: &Sla) -> PolicyReport {
+    let terms = serde_json::to_vec(sla).expect("a contract has only text keys and is written to memory");
+    let version = digest::digest(&digest::SHA256, &terms);
+    PolicyReport {
+        version: format!("sha256:{}", data_encoding::HEXLOWER.encode(version.as_ref())),
+        period: sla.period,
+        method: sla.policy.method,
+        slice_ms: (sla.policy.method == Method::Timeslices).then_some(sla.policy.slice_ms),
+        unknown: sla.policy.unknown,
+        degraded: sla.policy.degraded,
+        min_outage_ms: sla.policy.min_outage_ms,
+        service_hours: sla.policy.service_hours.clone(),
+        credits: sla.credits.clone(),
+    }
+}
+
+fn outages(assessment: &ServiceAssessment, evidence: &Evidence) -> Vec<OutageReport> {
+    let report = |outage: &crate::uptime::Outage| {
+        let checks = assessment.checks.iter().map(|check| &check.check);
+        let (reason, phase) = evidence.cause(checks, &outage.regions, outage.span);
+        OutageReport {
+            from: outage.span.from,
+            to: outage.span.to,
+            at_least_ms: outage.at_least_ms,
+            at_most_ms: outage.at_most_ms,
+            regions: outage.regions.clone(),
+            reason,
+            phase,
+        }
+    };
+    assessment.outages.iter().map(report).collect()
+}
+
+fn maintenance_reports(record: &ServiceRecord, window: Span) -> Vec<MaintenanceReport> {
+    let theirs = record.maintenance.iter().filter(|announced| announced.service == record.service.id);
+    let clipped = theirs.filter_map(|announced| {
+        let span = announced.span.intersection(window)?;
+        Some(MaintenanceReport { from: span.from, to: span.to, reason: announced.reason.clone() })
+    });
+    clipped.collect()
+}
+
+fn days(record: &ServiceRecord, assessment: &ServiceAssessment) -> Result<Vec<DayReport>, CalendarError> {
+    const LONGEST_DAY_MS: i64 = 26 * 3_600_000;
+    if LONGEST_DAY_MS.saturating_mul(MAX_DAYS) < assessment.window.length_ms() {
+        return Ok(Vec::new());
+    }
+    let timelines =
+        Bounded { measured: &assessment.timeline, at_least: &assessment.at_least, at_most: &assessment.at_most };
+    let day = |day: Span| {
+        let accounts = Accounts::of(timelines, &assessment.excluded, day);
+        DayReport { from: day.from, to: day.to, accounts }
+    };
+    Ok(calendar::days(assessment.window, &record.timezone)?.into_iter().map(day).collect())
+}
+
+/// `None` for a check without a definition in the window, which has nothing to tell.
+fn check_report(
+    check: &CheckAssessment,
+    record: &ServiceRecord,
+    assessment: &ServiceAssessment,
+    common: Common<'_>,
+) -> Option<CheckReport> {
+    let found = record.checks.iter().find(|of| of.versions.iter().any(|version| version.check.id == check.check))?;
+    let window = check.timeline.window();
+    let in_force: Vec<_> =
+        found.in_force().filter_map(|(span, version)| Some((span.intersection(window)?, version))).collect();
+    let (_, last) = in_force.last()?;
+    Some(CheckReport {
+        check: check.check.clone(),
+        target: last.question.target(),
+        accounts: check.accounts,
+        availability_ppm: check.accounts.availability_ppm(),
+        coverage_ppm: check.accounts.coverage_ppm(),
+        slots_expected: check.slots_expected,
+        slots_answered: check.slots_answered,
+        latency_us: percentile::percentiles(&mut durations(samples(found), window)),
+        versions: in_force
+            .iter()
+            .map(|(span, version)| VersionReport {
+                from: span.from,
+                interval_ms: version.interval_ms,
+                timeout_ms: version.timeout_ms,
+                quorum: version.quorum,
+                regions: version.regions.len(),
+            })
+            .collect(),
+        regions: check.regions.iter().map(|region| region_report(region, found, assessment, common)).collect(),
+    })
+}
+
+fn region_report(
+    region: &crate::uptime::RegionAssessment,
+    record: &CheckRecord,
+    assessment: &ServiceAssessment,
+    common: Common<'_>,
+) -> RegionReport {
+    let window = region.timeline.window();
+    let says = &region.timeline;
+    let timelines = Bounded { measured: says, at_least: says, at_most: says };
+    let accounts = Accounts::of(timelines, &assessment.excluded, window);
+    let own = record.regions.iter().filter(|samples| samples.region == region.region);
+    RegionReport {
+        name: common.names.get(&region.region).cloned().unwrap_or_else(|| region.region.to_string()),
+        region: region.region.clone(),
+        up_ms: accounts.up_ms,
+        degraded_ms: accounts.degraded_ms,
+        down_ms: accounts.down_ms,
+        unknown_ms: accounts.unknown_ms,
+        excluded_ms: accounts.excluded_ms,
+        slots_expected: region.slots_expected,
+        slots_answered: region.slots_answered,
+        latency_us: percentile::percentiles(&mut durations(own.map(|own| &own.samples[..]), window)),
+    }
+}
+
+fn samples(check: &CheckRecord) -> impl Iterator<Item = &[Observed]> {
+    check.regions.iter().map(|region| &region.samples[..])
+}
+
+fn durations<'a>(samples: impl Iterator<Item = &'a [Observed]>, window: Span) -> Vec<u32> {
+    samples.flat_map(|samples| percentile::durations(samples, window)).collect()
+}

@@ -1,0 +1,264 @@
+//! The report as data: `nines.report/1`. Every format is a rendering of this, and JSON is its plain one.
+//!
+//! Times are UTC ms, durations ms, latencies µs, ratios parts per million, floored. Lists have a fixed order
+//! and nothing is taken from a clock, so the same inputs give the same bytes (INV-7).
+
+use nines_shared::id::{CheckId, CustomerId, RegionId, ServiceId};
+use nines_shared::sample::{Phase, Reason};
+use nines_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
+use crate::uptime::Accounts;
+use crate::uptime::percentile::Percentiles;
+use crate::uptime::slo::Budget;
+
+/// The name and version of the format.
+pub const SCHEMA: &str = "nines.report/1";
+
+/// What was delivered to one customer in one window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Grows with every restatement.
+    pub revision: u32,
+    /// Whether late results can still change it.
+    pub state: State,
+    /// The window's first instant.
+    pub from: Timestamp,
+    /// The first instant after it.
+    pub to: Timestamp,
+    /// The customer's zone, IANA.
+    pub timezone: String,
+    /// The fleet's label.
+    pub environment: String,
+    /// Whose report it is.
+    pub customer: CustomerId,
+    /// As people call them.
+    pub customer_name: String,
+    /// Every service with life in the window, by id.
+    pub services: Vec<ServiceReport>,
+    /// SHA-256 of all that was defined of these services in the window.
+    pub definitions: String,
+    /// SHA-256 of every sample used, one line of NDJSON each, in order of identity.
+    pub samples: String,
+    /// Samples used are those of the services' checks scheduled at or after this: the window and, on either side,
+    /// what its edges depend on.
+    pub samples_from: Timestamp,
+    /// … and before this.
+    pub samples_to: Timestamp,
+}
+
+/// Whether a report can still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The window has not ended, or late results may come.
+    Preliminary,
+    /// Every probe has reported past the window's end, or 72 hours have gone by.
+    Final,
+}
+
+/// What was delivered of one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceReport {
+    /// Which service.
+    pub service: ServiceId,
+    /// As people call it.
+    pub name: String,
+    /// The judged part of the window: its life, up to the present.
+    pub from: Timestamp,
+    /// The first instant after that part.
+    pub to: Timestamp,
+    /// How it was spent.
+    pub accounts: Accounts,
+    /// (up + degraded) / observed; null is no data.
+    pub availability_ppm: Option<u32>,
+    /// observed / (window − excluded).
+    pub coverage_ppm: Option<u32>,
+    /// Availability with unknown time counted as down.
+    pub worst_case_ppm: Option<u32>,
+    /// Availability with unknown time counted as up.
+    pub best_case_ppm: Option<u32>,
+    /// The contract, where there is one.
+    pub sla: Option<SlaReport>,
+    /// The objective, where there is one.
+    pub slo: Option<Budget>,
+    /// Of planned up and degraded samples, all checks and regions together.
+    pub latency_us: Option<Percentiles>,
+    /// When it was down, maintenance clipped off.
+    pub outages: Vec<OutageReport>,
+    /// Announced maintenance in the judged part.
+    pub maintenance: Vec<MaintenanceReport>,
+    /// The judged part by days of the customer's zone; empty where there are more than [`super::MAX_DAYS`].
+    pub days: Vec<DayReport>,
+    /// Its checks, by id.
+    pub checks: Vec<CheckReport>,
+}
+
+/// How a contract was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlaReport {
+    /// What was promised.
+    pub objective_ppm: u32,
+    /// What was delivered, as the policy counts; null is no data.
+    pub measured_ppm: Option<u32>,
+    /// Whether the promise was kept; null is no data.
+    pub met: Option<bool>,
+    /// What the customer gets back, in per cent of the fee; null is no data.
+    pub credit_percent: Option<u32>,
+    /// The contract's window: the report's, or the rolling one that ends with it.
+    pub from: Timestamp,
+    /// The first instant after it.
+    pub to: Timestamp,
+    /// What `good` and `bad` count.
+    pub unit: Unit,
+    /// Counted as delivered.
+    pub good: i64,
+    /// Counted as not delivered.
+    pub bad: i64,
+    /// How the contract counts.
+    pub policy: PolicyReport,
+}
+
+/// What a contract's method counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Milliseconds.
+    Ms,
+    /// Slices of time.
+    Slices,
+    /// Slots.
+    Slots,
+}
+
+/// A contract's policy, stated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// SHA-256 of the contract's terms: equal versions, equal terms.
+    pub version: String,
+    /// Over which time it is judged.
+    pub period: Period,
+    /// What is counted.
+    pub method: Method,
+    /// The length of a slice, where slices are counted.
+    pub slice_ms: Option<i64>,
+    /// What unknown time is.
+    pub unknown: UnknownIs,
+    /// What degraded time is.
+    pub degraded: DegradedIs,
+    /// Shorter outages are not contractual downtime.
+    pub min_outage_ms: i64,
+    /// Hours agreed; null is always.
+    pub service_hours: Option<Vec<ServiceHours>>,
+    /// The tiers of credit.
+    pub credits: Vec<Credit>,
+}
+
+/// A span in which a service was down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageReport {
+    /// When it began, as measured.
+    pub from: Timestamp,
+    /// When it ended, as measured.
+    pub to: Timestamp,
+    /// The least that it can have lasted.
+    pub at_least_ms: i64,
+    /// The most that it can have lasted.
+    pub at_most_ms: i64,
+    /// The regions that failed in it.
+    pub regions: Vec<RegionId>,
+    /// The reason that most of its failing samples gave.
+    pub reason: Option<Reason>,
+    /// The phase in which those failed.
+    pub phase: Option<Phase>,
+}
+
+/// An announced span that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceReport {
+    /// Its first instant in the judged part.
+    pub from: Timestamp,
+    /// The first instant after.
+    pub to: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// One day of the customer's zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayReport {
+    /// Its first instant in the judged part.
+    pub from: Timestamp,
+    /// The first instant after.
+    pub to: Timestamp,
+    /// How it was spent.
+    pub accounts: Accounts,
+}
+
+/// What the fleet saw of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// Which check.
+    pub check: CheckId,
+    /// What it asks, by its last version in the window; without secrets.
+    pub target: String,
+    /// How its time was spent.
+    pub accounts: Accounts,
+    /// (up + degraded) / observed; null is no data.
+    pub availability_ppm: Option<u32>,
+    /// observed / (window − excluded).
+    pub coverage_ppm: Option<u32>,
+    /// Slots that were due, over all regions.
+    pub slots_expected: i64,
+    /// Those with a conclusive planned sample.
+    pub slots_answered: i64,
+    /// Of planned up and degraded samples.
+    pub latency_us: Option<Percentiles>,
+    /// Its definitions in the window, in order.
+    pub versions: Vec<VersionReport>,
+    /// Its regions, by id.
+    pub regions: Vec<RegionReport>,
+}
+
+/// A definition that was in force for a part of the window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionReport {
+    /// Its first instant in the judged part.
+    pub from: Timestamp,
+    /// Between two slots of a region.
+    pub interval_ms: i64,
+    /// Until a check that has not ended is down.
+    pub timeout_ms: i64,
+    /// How many regions must agree.
+    pub quorum: u16,
+    /// How many regions are asked.
+    pub regions: usize,
+}
+
+/// What one region saw of one check, by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionReport {
+    /// Which region.
+    pub region: RegionId,
+    /// As people call it.
+    pub name: String,
+    /// It said up.
+    pub up_ms: i64,
+    /// It said degraded.
+    pub degraded_ms: i64,
+    /// It said down.
+    pub down_ms: i64,
+    /// It said nothing.
+    pub unknown_ms: i64,
+    /// Maintenance.
+    pub excluded_ms: i64,
+    /// Slots that were due.
+    pub slots_expected: i64,
+    /// Those with a conclusive planned sample.
+    pub slots_answered: i64,
+    /// Of planned up and degraded samples.
+    pub latency_us: Option<Percentiles>,
+}

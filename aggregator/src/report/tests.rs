@@ -1,0 +1,245 @@
+//! Reports from a real store: who, when, the figures, and the same bytes for the same inputs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use nines_shared::id::RegionId;
+use nines_shared::sample::{Outcome, Phase, Phases, Reason, Sample, SampleKind, TraceId};
+
+use super::*;
+use crate::fleet_file;
+use crate::store::Store;
+
+/// 2026-10-01T00:00:00Z; the check's slots begin here in every region but for its stagger.
+const START: i64 = 1_790_812_800_000;
+const MINUTE: i64 = 60_000;
+
+const FLEET: &str = r#"
+environment = "test"
+[aggregator]
+probes   = "127.0.0.1:7443"
+web      = "127.0.0.1:8080"
+database = "nines.db"
+[[region]]
+id = "eu-west"
+name = "Ireland"
+[[region]]
+id = "us-east"
+name = "Virginia"
+[[region]]
+id = "ap-south"
+name = "Mumbai"
+[[customer]]
+id = "acme"
+name = "Acme GmbH"
+timezone = "UTC"
+[[service]]
+id = "shop"
+name = "The shop"
+customer = "acme"
+since = "2026-01-01T00:00:00Z"
+slo = { availability = 99.95, window = "30d" }
+sla = { availability = 99.9, period = "month", min_outage = "1m", credits = [{ below = 99.9, percent = 10 }] }
+[[check]]
+id = "shop-home"
+service = "shop"
+interval = "1m"
+timeout = "10s"
+regions = ["eu-west", "us-east", "ap-south"]
+http = { url = "https://shop.example/" }
+[[maintenance]]
+service = "shop"
+from = "2026-10-01T00:30:00"
+to = "2026-10-01T00:40:00"
+reason = "database upgrade"
+"#;
+
+struct Shelf {
+    store: Store,
+    fleet: crate::definition::Fleet,
+    _folder: tempfile::TempDir,
+}
+
+fn shelf(fleet: &str) -> Shelf {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("nines.db")).unwrap();
+    let (fleet, _warnings) = fleet_file::parse(fleet, Path::new("nines.toml")).unwrap();
+    let loaded = fleet.clone();
+    store.write_blocking(move |tx| definitions::load(tx, &loaded, Timestamp::from_ms(START - 1_000_000))).unwrap();
+    Shelf { store, fleet, _folder: folder }
+}
+
+/// Two hours of samples, up but for five minutes in which all regions are refused.
+fn two_hours(shelf: &Shelf) -> Vec<Sample> {
+    let span = Span::new(Timestamp::from_ms(START - 3 * MINUTE), Timestamp::from_ms(START + 123 * MINUTE));
+    let check = &shelf.fleet.checks[0];
+    let slots = check
+        .regions
+        .iter()
+        .flat_map(|region| check.cadence(region).unwrap().slots_in(span).map(move |slot| (region.clone(), slot)));
+    let sample = |(region, slot): (RegionId, Timestamp)| {
+        let of = region.clone();
+        let down = (70..75).contains(&(slot.since(Timestamp::from_ms(START)) / MINUTE));
+        Sample {
+            check: check.id.clone(),
+            region,
+            probe: None,
+            kind: SampleKind::Planned,
+            scheduled_at: slot,
+            started_at: slot.plus_ms(3),
+            outcome: if down { Outcome::Down } else { Outcome::Up },
+            reason: down.then_some(Reason::ConnectRefused),
+            phase: down.then_some(Phase::Connect),
+            detail: None,
+            duration_us: Some(40_000),
+            phases_us: Phases::default(),
+            attempt: 1,
+            trace_id: Some(TraceId::of(&check.id, &of, SampleKind::Planned, slot)),
+            evidence: None,
+        }
+    };
+    slots.map(sample).collect()
+}
+
+fn store(shelf: &Shelf, samples: &[Sample]) {
+    let samples = samples.to_vec();
+    shelf.store.write_blocking(move |tx| samples::insert(tx, &samples, Timestamp::from_ms(START))).unwrap();
+}
+
+fn asked(from: i64, to: i64) -> ReportRequest {
+    let window = Span::new(Timestamp::from_ms(START + from * MINUTE), Timestamp::from_ms(START + to * MINUTE));
+    ReportRequest { environment: "test".to_owned(), customer: None, service: None, time: Time::Window(window) }
+}
+
+fn built(shelf: &Shelf, request: &ReportRequest, now: i64) -> Result<Report, ReportError> {
+    shelf.store.read_blocking(|conn| Ok(build(conn, request, Timestamp::from_ms(START + now * MINUTE)))).unwrap()
+}
+
+fn filled() -> Shelf {
+    let shelf = shelf(FLEET);
+    store(&shelf, &two_hours(&shelf));
+    shelf
+}
+
+#[test]
+fn a_report_says_what_was_promised_and_what_was_delivered() {
+    let report = built(&filled(), &asked(0, 120), 200).unwrap();
+    assert_eq!((report.state, report.customer.as_str()), (State::Final, "acme"));
+    let [service] = &report.services[..] else { panic!("one service") };
+    let accounts = service.accounts;
+    assert_eq!(accounts.total_ms(), 120 * MINUTE);
+    assert_eq!((accounts.down_ms, accounts.excluded_ms, accounts.unknown_ms), (5 * MINUTE, 10 * MINUTE, 0));
+    assert_eq!((accounts.down_at_least_ms, accounts.down_at_most_ms), (4 * MINUTE, 6 * MINUTE));
+    assert_eq!((service.availability_ppm, service.coverage_ppm), (Some(954_545), Some(1_000_000)));
+    let sla = service.sla.as_ref().unwrap();
+    assert_eq!((sla.measured_ppm, sla.met, sla.credit_percent), (Some(954_545), Some(false), Some(10)));
+    assert_eq!((sla.good, sla.bad), (105 * MINUTE, 5 * MINUTE));
+    let slo = service.slo.unwrap();
+    assert_eq!((slo.budget_ms, slo.spent_ms, slo.remaining_ms), (3_300, 300_000, -296_700));
+    assert_eq!(service.latency_us.unwrap().p95, 40_000);
+    let [outage] = &service.outages[..] else { panic!("one outage") };
+    assert_eq!((&outage.reason, outage.phase), (&Some(Reason::ConnectRefused), Some(Phase::Connect)));
+    assert_eq!((outage.at_least_ms, outage.at_most_ms), (4 * MINUTE, 6 * MINUTE));
+    assert_eq!(outage.regions.len(), 3);
+    let [check] = &service.checks[..] else { panic!("one check") };
+    assert_eq!((check.slots_expected, check.slots_answered), (360, 360));
+    assert_eq!(check.regions[1].name, "Ireland");
+    assert_eq!(service.days.iter().map(|day| day.accounts.total_ms()).sum::<i64>(), 120 * MINUTE);
+    assert_eq!(service.maintenance[0].reason, "database upgrade");
+}
+
+#[test]
+fn inv_7_the_same_samples_give_the_same_bytes_in_whatever_order_and_however_often_they_came() {
+    let (one, other) = (shelf(FLEET), shelf(FLEET));
+    let samples = two_hours(&one);
+    store(&one, &samples);
+    let backwards: Vec<Sample> = samples.iter().rev().cloned().collect();
+    for batch in backwards.chunks(17) {
+        store(&other, batch);
+        store(&other, batch);
+    }
+    for format in [Format::Json, Format::Html] {
+        let text = |shelf: &Shelf, now: i64| render(&built(shelf, &asked(0, 120), now).unwrap(), format);
+        assert_eq!(text(&one, 200), text(&other, 200));
+        assert_eq!(text(&one, 200), text(&one, 100_000), "when it is written does not show");
+    }
+}
+
+#[test]
+fn the_digest_of_samples_is_that_of_their_lines_and_changes_with_any_of_them() {
+    let shelf = filled();
+    let report = built(&shelf, &asked(0, 120), 200).unwrap();
+    let mut used: Vec<Sample> = two_hours(&shelf);
+    used.retain(|sample| report.samples_from <= sample.scheduled_at && sample.scheduled_at < report.samples_to);
+    used.sort_by(|left, right| left.identity().cmp(&right.identity()));
+    let lines = used.iter().fold(String::new(), |mut lines, sample| {
+        writeln!(lines, "{}", serde_json::to_string(sample).unwrap()).unwrap();
+        lines
+    });
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, lines.as_bytes());
+    assert_eq!(report.samples, format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref())));
+
+    let mut late = used[0].clone();
+    late.scheduled_at = late.scheduled_at.plus_ms(1);
+    late.kind = SampleKind::Extra;
+    store(&shelf, &[late]);
+    assert_ne!(built(&shelf, &asked(0, 120), 200).unwrap().samples, report.samples);
+}
+
+#[test]
+fn a_report_is_final_once_every_region_has_spoken_past_its_end_or_three_days_have_gone_by() {
+    let shelf = shelf(FLEET);
+    let mut samples = two_hours(&shelf);
+    let end = Timestamp::from_ms(START + 120 * MINUTE);
+    samples.retain(|sample| sample.region.as_str() != "ap-south" || sample.scheduled_at < end);
+    store(&shelf, &samples);
+    let state = |from, to, now| built(&shelf, &asked(from, to), now).unwrap().state;
+    assert_eq!(state(0, 110, 130), State::Final);
+    assert_eq!(state(0, 120, 130), State::Preliminary, "ap-south has not been heard past the end");
+    assert_eq!(state(0, 120, 120 + 72 * 60 - 1), State::Preliminary);
+    assert_eq!(state(0, 120, 120 + 72 * 60), State::Final);
+    assert_eq!(state(0, 200, 130), State::Preliminary, "it is not over");
+}
+
+#[test]
+fn a_window_that_is_not_over_is_judged_up_to_now() {
+    let report = built(&filled(), &asked(0, 1_000), 90).unwrap();
+    let service = &report.services[0];
+    assert_eq!((service.accounts.total_ms(), service.accounts.unknown_ms), (90 * MINUTE, 0));
+    assert_eq!(report.to, Timestamp::from_ms(START + 1_000 * MINUTE));
+}
+
+#[test]
+fn an_outage_at_the_windows_edge_is_not_forgiven_for_being_cut() {
+    let shelf = filled();
+    // The outage of five minutes began less than a minute before this window's end.
+    let begins = built(&shelf, &asked(0, 120), 200).unwrap().services[0].outages[0].from;
+    let window = Span::new(Timestamp::from_ms(START), begins.plus_ms(30_000));
+    let request = ReportRequest { time: Time::Window(window), ..asked(0, 1) };
+    let report = built(&shelf, &request, 200).unwrap();
+    assert_eq!(report.services[0].sla.as_ref().unwrap().bad, 30_000);
+}
+
+#[test]
+fn a_month_is_the_customers() {
+    let shelf = shelf(&FLEET.replace("\"UTC\"", "\"Europe/Berlin\""));
+    let request = ReportRequest { time: Time::Month("2026-10".to_owned()), ..asked(0, 1) };
+    let report = built(&shelf, &request, 0).unwrap();
+    assert_eq!(report.from, Timestamp::from_ms(START - 120 * MINUTE));
+    assert_eq!(report.to.since(report.from), 745 * 60 * MINUTE);
+    assert_eq!(report.services[0].availability_ppm, None, "no data is no number");
+    assert_eq!(report.services[0].sla.as_ref().unwrap().met, None);
+}
+
+#[test]
+fn who_is_not_there_is_named_with_those_who_are() {
+    let shelf = filled();
+    let error = |request: ReportRequest| built(&shelf, &request, 200).unwrap_err().to_string();
+    let nobody = ReportRequest { customer: Some("nobody".parse().unwrap()), ..asked(0, 10) };
+    assert_eq!(error(nobody), "there is no customer nobody; customers: acme");
+    let nothing = ReportRequest { service: Some("nothing".parse().unwrap()), ..asked(0, 10) };
+    assert_eq!(error(nothing), "there is no service nothing; services: shop");
+    let month = ReportRequest { time: Time::Month("2026-13".to_owned()), ..asked(0, 1) };
+    assert!(error(month).contains("2026-13"));
+    assert_eq!(error(asked(10, 10)), "the window ends before it begins");
+}

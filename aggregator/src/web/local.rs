@@ -1,0 +1,112 @@
+//! Instants as people read them: in the customer's zone, with the zone named.
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use nines_shared::time::Timestamp;
+
+use crate::uptime::calendar;
+
+/// A time zone with its IANA name.
+#[derive(Clone, Debug)]
+pub(super) struct Zone {
+    zone: TimeZone,
+    name: String,
+}
+
+impl Zone {
+    /// The zone called `name`; UTC, and called so, where there is none of that name.
+    pub(super) fn named(name: &str) -> Self {
+        calendar::zone(name).map_or_else(|_unknown| Self::utc(), |zone| Self { zone, name: name.to_owned() })
+    }
+
+    /// Coordinated Universal Time.
+    pub(super) fn utc() -> Self {
+        Self { zone: TimeZone::UTC, name: "UTC".to_owned() }
+    }
+
+    /// Its IANA name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the zone calls itself at `at`, such as CET or CEST; "UTC-03" where it has no letters.
+    pub(super) fn abbreviation(&self, at: Timestamp) -> String {
+        let text = self.zoned(at).strftime("%Z").to_string();
+        if text.starts_with(['+', '-']) { format!("UTC{text}") } else { text }
+    }
+
+    /// `Sunday 22 November 2026, 14:22:28 CET`.
+    pub(super) fn full(&self, at: Timestamp) -> String {
+        format!("{} {}", self.zoned(at).strftime("%A %-d %B %Y, %H:%M:%S"), self.abbreviation(at))
+    }
+
+    /// As short as it can be told at `now`: `14:10:24` today, `yesterday 14:10:24`, `3 Nov 14:10:24`,
+    /// `3 Nov 2025 14:10:24`. Without the zone: for places that stand under a named one.
+    pub(super) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+        let (at, now) = (self.zoned(at), self.zoned(now));
+        let format = if at.date() == now.date() {
+            "%H:%M:%S"
+        } else if now.date().yesterday().is_ok_and(|day| day == at.date()) {
+            "yesterday %H:%M:%S"
+        } else if at.year() == now.year() {
+            "%-d %b %H:%M:%S"
+        } else {
+            "%-d %b %Y %H:%M:%S"
+        };
+        at.strftime(format).to_string()
+    }
+
+    /// [`Zone::moment`] to the minute.
+    pub(super) fn minute(&self, at: Timestamp, now: Timestamp) -> String {
+        let exact = self.moment(at, now);
+        exact.rsplit_once(':').map_or(exact.clone(), |(minute, _seconds)| minute.to_owned())
+    }
+
+    /// [`Zone::moment`] with the zone.
+    pub(super) fn moment_named(&self, at: Timestamp, now: Timestamp) -> String {
+        format!("{} {}", self.moment(at, now), self.abbreviation(at))
+    }
+
+    fn zoned(&self, at: Timestamp) -> Zoned {
+        instant(at).to_zoned(self.zone.clone())
+    }
+}
+
+/// Instants beyond the calendar's ends are shown as its ends.
+fn instant(at: Timestamp) -> jiff::Timestamp {
+    let edge = if at.as_ms() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or(edge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-22T13:22:28Z.
+    const NOW: Timestamp = Timestamp::from_ms(1_795_353_748_000);
+
+    #[test]
+    fn instants_are_told_in_the_customers_zone_and_the_zone_is_named() {
+        let berlin = Zone::named("Europe/Berlin");
+        assert_eq!(berlin.full(NOW), "Sunday 22 November 2026, 14:22:28 CET");
+        assert_eq!(berlin.moment_named(NOW.plus_ms(-150 * 86_400_000), NOW), "25 Jun 15:22:28 CEST");
+        assert_eq!(Zone::named("America/Sao_Paulo").abbreviation(NOW), "UTC-03");
+    }
+
+    #[test]
+    fn days_are_named_by_the_zones_calendar() {
+        let (berlin, tokyo) = (Zone::named("Europe/Berlin"), Zone::named("Asia/Tokyo"));
+        let at = NOW.plus_ms(-14 * 3_600_000);
+        assert_eq!(berlin.moment(at, NOW), "00:22:28");
+        assert_eq!(tokyo.moment(at, NOW), "08:22:28");
+        assert_eq!(berlin.moment(at.plus_ms(-3_600_000), NOW), "yesterday 23:22:28");
+        assert_eq!(berlin.moment(NOW.plus_ms(-400 * 86_400_000), NOW), "18 Oct 2025 15:22:28");
+    }
+
+    #[test]
+    fn no_instant_is_too_far_and_no_zone_too_strange_to_be_shown() {
+        for at in [Timestamp::MIN, Timestamp::MAX] {
+            assert!(!Zone::named("Not/AZone").full(at).is_empty());
+        }
+    }
+}

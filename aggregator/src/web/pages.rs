@@ -1,0 +1,192 @@
+//! The pages: reads what they need, has the view say it, lets the template lay it out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use nines_shared::id::ServiceId;
+use nines_shared::time::Timestamp;
+use rusqlite::Connection;
+
+use super::figures::{DAY_MS, Figures, MONTH_MS};
+use super::local::Zone;
+use super::shade::Shade;
+use super::view::incident::{self, IncidentPage, Subjects};
+use super::view::overview::{self, Overview};
+use super::view::service::{self, ServicePage};
+use super::view::{Moment, Names, probe};
+use super::{Web, assets};
+use crate::definition::Fleet;
+use crate::incident::IncidentId;
+use crate::store::{StoreError, incidents, probes};
+use crate::uptime::calendar;
+
+/// Open incidents that the first page shows at most, the newest first.
+const MAX_OPEN: usize = 50;
+
+/// What every page bears.
+struct Frame {
+    environment: String,
+    clock: Moment,
+    assets: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "index.html", whitespace = "minimize")]
+struct Index {
+    frame: Frame,
+    page: Overview,
+}
+
+#[derive(Template)]
+#[template(path = "service.html", whitespace = "minimize")]
+struct Service {
+    frame: Frame,
+    page: ServicePage,
+}
+
+#[derive(Template)]
+#[template(path = "incident.html", whitespace = "minimize")]
+struct Incident {
+    frame: Frame,
+    page: IncidentPage,
+}
+
+#[derive(Template)]
+#[template(path = "plain.html", whitespace = "minimize")]
+struct Plain {
+    frame: Frame,
+    headline: &'static str,
+    lead: String,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    /// There is nothing of that name.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The template failed, which only a lack of memory explains.
+    #[error("the page can't be laid out: {0}")]
+    Template(#[from] askama::Error),
+}
+
+pub(super) async fn index(State(web): State<Web>) -> Response {
+    answer(&web, index_page(&web).await)
+}
+
+async fn index_page(web: &Web) -> Result<String, PageError> {
+    let now = web.running.clock.now();
+    let fleet = web.running.fleet.borrow().clone();
+    let names = Names::of(&fleet.regions);
+    let services = web.day_of_all(&fleet, now).await?;
+    let groups = overview::groups(&fleet.customers, &services, &names);
+    let regions: Vec<String> = fleet.regions.iter().map(|region| region.name.clone()).collect();
+    let (shade, headline, lead) = overview::headline(&groups, &regions);
+    let (open, probes) = web.running.store.read(|conn| Ok((incidents::open(conn)?, probes::list(conn)?))).await?;
+    let subjects = Subjects::of(&fleet);
+    let incidents = open.iter().rev().take(MAX_OPEN).map(|open| incident::card(open, &subjects, now)).collect();
+    let probes = probe::rows(&probes, &names, now);
+    let page = Overview { shade, headline, lead, incidents, groups, probes };
+    Ok(Index { frame: frame(&fleet, now), page }.render()?)
+}
+
+pub(super) async fn service(State(web): State<Web>, Path(id): Path<String>) -> Response {
+    answer(&web, service_page(&web, &id).await)
+}
+
+async fn service_page(web: &Web, id: &str) -> Result<String, PageError> {
+    let now = web.running.clock.now();
+    let fleet = web.running.fleet.borrow().clone();
+    let names = Names::of(&fleet.regions);
+    let (day, month) = (web.figures(id, DAY_MS, now).await?, web.figures(id, MONTH_MS, now).await?);
+    let slo = match &day.service.slo {
+        Some(slo) => Some(web.figures(id, slo.window_ms, now).await?),
+        None => None,
+    };
+    let page = service::page(&day, &month, slo.as_deref(), &names);
+    Ok(Service { frame: frame(&fleet, now), page }.render()?)
+}
+
+pub(super) async fn incident(State(web): State<Web>, Path(id): Path<String>) -> Response {
+    answer(&web, incident_page(&web, &id).await)
+}
+
+async fn incident_page(web: &Web, id: &str) -> Result<String, PageError> {
+    let unknown = || PageError::Unknown(format!("incident {id:?}"));
+    let wanted: IncidentId = id.parse().map_err(|_not_an_id| unknown())?;
+    let read = move |conn: &Connection| Ok((incidents::get(conn, &wanted)?, incidents::notes(conn, &wanted)?));
+    let (found, notes) = web.running.store.read(read).await?;
+    let found = found.ok_or_else(unknown)?;
+    let now = web.running.clock.now();
+    let fleet = web.running.fleet.borrow().clone();
+    let page = incident::page(&found, &notes, &Subjects::of(&fleet), now);
+    Ok(Incident { frame: frame(&fleet, now), page }.render()?)
+}
+
+pub(super) async fn missing(State(web): State<Web>) -> Response {
+    answer(&web, Err(PageError::Unknown("such page".to_owned())))
+}
+
+impl Web {
+    /// The figures of the service called `id` over the `window_ms` before now.
+    ///
+    /// # Errors
+    /// [`PageError::Unknown`] where there is none, [`PageError::Store`].
+    pub(super) async fn figures(&self, id: &str, window_ms: i64, now: Timestamp) -> Result<Arc<Figures>, PageError> {
+        let unknown = || PageError::Unknown(format!("service {id:?}"));
+        let service: ServiceId = id.parse().map_err(|_not_an_id| unknown())?;
+        self.cache.figures(&self.running.store, &service, window_ms, now).await?.ok_or_else(unknown)
+    }
+
+    /// The figures of the last day of every service, in the file's order.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn day_of_all(&self, fleet: &Fleet, now: Timestamp) -> Result<Vec<Arc<Figures>>, StoreError> {
+        let mut all = Vec::with_capacity(fleet.services.len());
+        for service in &fleet.services {
+            all.extend(self.cache.figures(&self.running.store, &service.id, DAY_MS, now).await?);
+        }
+        Ok(all)
+    }
+}
+
+/// The page, or a page that says why there is none. What strangers learn of our faults is that there was one.
+fn answer(web: &Web, page: Result<String, PageError>) -> Response {
+    let error = match page {
+        Ok(html) => return Html(html).into_response(),
+        Err(error) => error,
+    };
+    let (status, headline, lead) = match &error {
+        PageError::Unknown(_) => (StatusCode::NOT_FOUND, "There is no such page.", format!("We looked: {error}.")),
+        PageError::Store(_) | PageError::Template(_) => {
+            tracing::error!(%error, "web.page_failed");
+            let lead = "The log of the aggregator says why. The checks go on.".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, "This page can't be shown now.", lead)
+        }
+    };
+    let fleet = web.running.fleet.borrow().clone();
+    let plain = Plain { frame: frame(&fleet, web.running.clock.now()), headline, lead };
+    (status, Html(plain.render().unwrap_or_else(|_error| headline.to_owned()))).into_response()
+}
+
+/// The clock shows the customers' zone where they share one, else UTC.
+fn frame(fleet: &Fleet, now: Timestamp) -> Frame {
+    let mut zones: Vec<&str> = fleet.customers.iter().map(|customer| customer.timezone.as_str()).collect();
+    zones.dedup();
+    let zone = match zones.as_slice() {
+        [one] => Zone::named(one),
+        _several => Zone::utc(),
+    };
+    Frame {
+        environment: fleet.environment.clone(),
+        clock: Moment { words: zone.full(now), iso: calendar::utc(now) },
+        assets: assets::VERSION.as_str(),
+    }
+}
