@@ -209,10 +209,11 @@ impl Served {
     /// [`ServeError`] where the region is unknown, the name taken, or the store fails.
     pub async fn invite(&self, region: RegionId, name: Option<ProbeId>) -> Result<Invitation, ServeError> {
         let context = context(&self.running, &self.authority, self.probes_addr);
-        match control::done(Command::Invite { region, name }, &self.running, context).await?? {
-            control::Answer::Invited(invitation) => Ok(invitation),
-            other => Err(control::Refused { message: format!("an invitation was answered with {other:?}") }.into()),
-        }
+        let answer = control::done(Command::Invite { region, name }, &self.running, context).await??;
+        let control::Answer::Invited(invitation) = answer else {
+            unreachable!("an invitation is answered with an invitation")
+        };
+        Ok(invitation)
     }
 
     /// Puts `fleet` in force. What it says of addresses and of the database counts from the next start on.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(super) enum Align {
     /// Words.
     Left,
     /// Numbers.
@@ -13,7 +13,7 @@ pub enum Align {
 
 /// `rows` under `columns`, ready to print; every row has as many cells as there are columns. Cells may not
 /// hold anything that draws: ids and what was checked, not what a stranger wrote.
-pub fn drawn<const N: usize>(columns: [(&str, Align); N], rows: &[[String; N]]) -> String {
+pub(super) fn drawn<const N: usize>(columns: [(&str, Align); N], rows: &[[String; N]]) -> String {
     let width = |index: usize| {
         let cells = rows.iter().map(|row| row[index].chars().count());
         cells.chain([columns[index].0.chars().count()]).max().unwrap_or(0)

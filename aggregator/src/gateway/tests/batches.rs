@@ -10,7 +10,7 @@ use nines_shared::wire::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::fixture::{Door, SOON, packed};
+use super::fixture::{Door, Probe, SOON, packed};
 use crate::gateway::Limits;
 use crate::store::probes;
 
@@ -52,62 +52,7 @@ async fn what_is_refused_is_refused_whole_and_stores_nothing() {
     let door = Door::open().await;
     let probe = door.probe("eu-west", "eu-west-1").await;
     door.probe("us-east", "us-east-1").await;
-    let with = |change: &dyn Fn(&mut Sample)| {
-        let mut bad = door.sample("eu-west", 0);
-        change(&mut bad);
-        packed(&probe.batch(vec![door.sample("eu-west", 1), bad]))
-    };
-    let one = packed(&probe.batch(vec![door.sample("eu-west", 0)]));
-    let spoofed = Batch { probe: "us-east-1".parse().unwrap(), ..probe.batch(vec![door.sample("us-east", 0)]) };
-    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b' '), 64 << 20), 3).unwrap();
-    let many = probe.batch(vec![door.sample("eu-west", 0); MAX_BATCH_SAMPLES + 1]);
-    let (future, now) = (MAX_FUTURE_MS + 1, door.now());
-    let cases: Vec<Case> = vec![
-        ("another probe's", packed(&spoofed), "zstd", StatusCode::FORBIDDEN, "foreign_probe"),
-        (
-            "a sample of another probe",
-            with(&|s| s.probe = Some("us-east-1".parse().unwrap())),
-            "zstd",
-            StatusCode::FORBIDDEN,
-            "foreign_probe",
-        ),
-        (
-            "a sample of another region",
-            with(&|s| s.region = "us-east".parse().unwrap()),
-            "zstd",
-            StatusCode::FORBIDDEN,
-            "foreign_region",
-        ),
-        (
-            "a check that is none",
-            with(&|s| s.check = "shop-hom".parse().unwrap()),
-            "zstd",
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "unknown_check",
-        ),
-        (
-            "the future",
-            with(&|s| s.started_at = now.plus_ms(future)),
-            "zstd",
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "future",
-        ),
-        (
-            "beside every slot",
-            with(&|s| s.scheduled_at = s.scheduled_at.plus_ms(-1)),
-            "zstd",
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "no_such_slot",
-        ),
-        ("too many samples", packed(&many), "zstd", StatusCode::PAYLOAD_TOO_LARGE, "too_many_samples"),
-        ("too many bytes", vec![b' '; MAX_BATCH_BYTES + 1], "identity", StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        ("a bomb", bomb, "zstd", StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        ("half a frame", one[..one.len() / 2].to_vec(), "zstd", StatusCode::BAD_REQUEST, "malformed"),
-        ("not JSON", b"{".to_vec(), "identity", StatusCode::BAD_REQUEST, "malformed"),
-        ("JSON of something else", b"[]".to_vec(), "identity", StatusCode::BAD_REQUEST, "malformed"),
-        ("nothing", Vec::new(), "identity", StatusCode::BAD_REQUEST, "malformed"),
-        ("another encoding", one.clone(), "gzip", StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding"),
-    ];
+    let cases = [bad_samples(&door, &probe), bad_bodies(&door, &probe)].concat();
     let count = u64::try_from(cases.len()).unwrap();
     for (what, body, encoding, status, code) in cases {
         let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
@@ -117,6 +62,47 @@ async fn what_is_refused_is_refused_whole_and_stores_nothing() {
     assert_eq!(door.stored().await, 0);
     assert_eq!(*door.running.arrivals.borrow(), 0);
     assert_eq!(door.running.counters.batches_refused.get(), count);
+}
+
+/// Batches of one good sample and one that is not.
+fn bad_samples(door: &Door, probe: &Probe) -> Vec<Case> {
+    const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+    let case = |what, change: &dyn Fn(&mut Sample), status, code| {
+        let mut bad = door.sample("eu-west", 0);
+        change(&mut bad);
+        (what, packed(&probe.batch(vec![door.sample("eu-west", 1), bad])), "zstd", status, code)
+    };
+    let us_east_1 = || Some("us-east-1".parse().unwrap());
+    let future = door.now().plus_ms(MAX_FUTURE_MS + 1);
+    vec![
+        case("another probe's", &|s| s.probe = us_east_1(), StatusCode::FORBIDDEN, "foreign_probe"),
+        case("another region's", &|s| s.region = "us-east".parse().unwrap(), StatusCode::FORBIDDEN, "foreign_region"),
+        case("a check that is none", &|s| s.check = "shop-hom".parse().unwrap(), UNPROCESSABLE, "unknown_check"),
+        case("the future", &|s| s.started_at = future, UNPROCESSABLE, "future"),
+        case("no slot", &|s| s.scheduled_at = s.scheduled_at.plus_ms(-1), UNPROCESSABLE, "no_such_slot"),
+        case("ages ago", &|s| s.scheduled_at = nines_shared::time::Timestamp::MIN, UNPROCESSABLE, "too_old"),
+        case("ages long", &|s| s.duration_us = Some(u64::MAX), UNPROCESSABLE, "duration"),
+    ]
+}
+
+/// Bodies that are wrong as a whole.
+fn bad_bodies(door: &Door, probe: &Probe) -> Vec<Case> {
+    const TOO_LARGE: StatusCode = StatusCode::PAYLOAD_TOO_LARGE;
+    let one = packed(&probe.batch(vec![door.sample("eu-west", 0)]));
+    let spoofed = Batch { probe: "us-east-1".parse().unwrap(), ..probe.batch(vec![door.sample("us-east", 0)]) };
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b' '), 64 << 20), 3).unwrap();
+    let many = probe.batch(vec![door.sample("eu-west", 0); MAX_BATCH_SAMPLES + 1]);
+    vec![
+        ("another probe's batch", packed(&spoofed), "zstd", StatusCode::FORBIDDEN, "foreign_probe"),
+        ("too many samples", packed(&many), "zstd", TOO_LARGE, "too_many_samples"),
+        ("too many bytes", vec![b' '; MAX_BATCH_BYTES + 1], "identity", TOO_LARGE, "too_large"),
+        ("a bomb", bomb, "zstd", TOO_LARGE, "too_large"),
+        ("half a frame", one[..one.len() / 2].to_vec(), "zstd", StatusCode::BAD_REQUEST, "malformed"),
+        ("not JSON", b"{".to_vec(), "identity", StatusCode::BAD_REQUEST, "malformed"),
+        ("JSON of something else", b"[]".to_vec(), "identity", StatusCode::BAD_REQUEST, "malformed"),
+        ("nothing", Vec::new(), "identity", StatusCode::BAD_REQUEST, "malformed"),
+        ("another encoding", one, "gzip", StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding"),
+    ]
 }
 
 #[tokio::test]
