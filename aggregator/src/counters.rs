@@ -27,6 +27,8 @@ pub struct Counters {
     pub samples_duplicate: Counter,
     /// Batches refused with a 4xx.
     pub batches_refused: Counter,
+    /// Ticks of the evaluator that went well: it lives while they grow.
+    pub ticks: Counter,
     /// Evaluations done.
     pub evaluations: Counter,
     /// Notifications that a channel accepted.

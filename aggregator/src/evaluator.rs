@@ -82,6 +82,7 @@ pub async fn tick(running: &Running, desk: &mut Desk) -> Result<(), StoreError> 
     if settle(desk, &findings) || told {
         running.news.send_modify(|count| *count += 1);
     }
+    running.counters.ticks.add(1);
     Ok(())
 }
 

@@ -4,13 +4,17 @@
 //! without JavaScript, load nothing from elsewhere and have nothing inline. What a stranger can ask for is
 //! limited in size, time and number.
 
+mod api;
 mod assets;
+mod badge;
 mod door;
 mod figures;
 mod headers;
+mod health;
 mod latency;
 mod live;
 mod local;
+mod metrics;
 mod pages;
 mod shade;
 mod strip;
@@ -38,6 +42,8 @@ struct Web {
     streams: Arc<Semaphore>,
     /// What was read and judged a moment ago.
     cache: Arc<figures::Cache>,
+    /// Whether the evaluator lives.
+    pulse: health::Pulse,
 }
 
 /// Serves pages, API and metrics on `listener` until `running.stop`, then lets open requests finish.
@@ -46,7 +52,10 @@ struct Web {
 /// None today; a door that can't serve may have one.
 pub async fn run(listener: TcpListener, running: Running) -> io::Result<()> {
     let stop = running.stop.clone();
-    let web = Web { running, streams: Arc::new(Semaphore::new(live::MAX_STREAMS)), cache: Arc::default() };
+    let pulse = health::Pulse::default();
+    tokio::spawn(pulse.clone().watch(running.clone()));
+    let streams = Arc::new(Semaphore::new(live::MAX_STREAMS));
+    let web = Web { running, streams, cache: Arc::default(), pulse };
     door::serve(listener, router(web), stop).await;
     Ok(())
 }
@@ -56,7 +65,14 @@ fn router(web: Web) -> Router {
         .route("/", get(pages::index))
         .route("/service/{id}", get(pages::service))
         .route("/incident/{id}", get(pages::incident))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/badge/{file}", get(badge::badge))
+        .route("/api/v1/services", get(api::services))
+        .route("/api/v1/services/{id}", get(api::service))
+        .route("/api/v1/incidents", get(api::incidents))
+        .route("/api/v1/probes", get(api::probes))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/live", get(live::live))
         .route("/style.css", get(assets::style))
         .route("/live.js", get(assets::script))

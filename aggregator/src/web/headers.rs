@@ -37,7 +37,8 @@ pub(super) async fn strict(request: Request, next: Next) -> Response {
 
 fn add(headers: &mut HeaderMap) {
     for (name, value) in STRICT {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // What a handler has set stands: a badge may be shown anywhere, a report brings its own style.
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     // What is true now is not true in a second: only assets say that they may be kept.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -157,13 +157,16 @@ impl Web {
     }
 }
 
-/// The page, or a page that says why there is none. What strangers learn of our faults is that there was one.
 fn answer(web: &Web, page: Result<String, PageError>) -> Response {
-    let error = match page {
-        Ok(html) => return Html(html).into_response(),
-        Err(error) => error,
-    };
-    let (status, headline, lead) = match &error {
+    match page {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => refusal(web, &error),
+    }
+}
+
+/// A page that says why there is none. What strangers learn of our faults is that there was one.
+pub(super) fn refusal(web: &Web, error: &PageError) -> Response {
+    let (status, headline, lead) = match error {
         PageError::Unknown(_) => (StatusCode::NOT_FOUND, "There is no such page.", format!("We looked: {error}.")),
         PageError::Store(_) | PageError::Template(_) => {
             tracing::error!(%error, "web.page_failed");
