@@ -1,1 +1,245 @@
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ipnet::IpNet;
+use nines_shared::address::AddressRule;
+use nines_shared::check::{Check, Draft, Question};
+use nines_shared::sample::{Evidence, Phase, Phases, SampleKind};
+use nines_shared::time::{Clock, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::judge::Doubt;
+use super::*;
+use crate::prober::{Observation, Vantage};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A target that answers 200, 500, or never, as it is told.
+struct Target {
+    url: String,
+    mood: Arc<AtomicUsize>,
+}
+
+const GOOD: usize = 0;
+const BAD: usize = 1;
+const SILENT: usize = 2;
+
+impl Target {
+    async fn start(mood: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let mood = Arc::new(AtomicUsize::new(mood));
+        let told = Arc::clone(&mood);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let told = Arc::clone(&told);
+                tokio::spawn(async move {
+                    let _asked = stream.read(&mut [0; 4_096]).await;
+                    let answer = match told.load(Ordering::SeqCst) {
+                        GOOD => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+                        BAD => "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
+                        _ => return std::future::pending().await,
+                    };
+                    let _answered = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, mood }
+    }
+
+    fn check(&self, id: &str, interval_ms: i64, timeout_ms: i64) -> Arc<Check> {
+        let question: Question = serde_json::from_value(serde_json::json!({ "http": { "url": self.url } })).unwrap();
+        let region = vec!["eu-west".parse().unwrap()];
+        let mut draft = Draft::new(id.parse().unwrap(), "shop".parse().unwrap(), region, question);
+        (draft.interval_ms, draft.timeout_ms, draft.recheck_ms) = (interval_ms, timeout_ms, 1_000);
+        Arc::new(Check::new(draft).unwrap())
+    }
+}
+
+fn loopback() -> Vantage {
+    let allow = vec![IpNet::new(Ipv4Addr::LOCALHOST.into(), 8).unwrap()];
+    Vantage { source: None, rule: AddressRule::new(allow, Vec::new()) }
+}
+
+/// A dispatch at work.
+struct Bench {
+    kit: Arc<Kit>,
+    clock: Clock,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+    _state: tempfile::TempDir,
+}
+
+impl Bench {
+    fn kit(clock: &Clock, canaries: Canaries, permits: usize) -> (Arc<Kit>, tempfile::TempDir) {
+        let state = tempfile::tempdir().unwrap();
+        let kit = Kit {
+            probe: "eu-west-1".parse().unwrap(),
+            region: "eu-west".parse().unwrap(),
+            prober: Prober::new(loopback()),
+            spool: Spool::open(state.path(), 64 << 20).unwrap(),
+            clock: Arc::new(ClockWatch::new(clock.clone())),
+            canaries: Arc::new(canaries),
+            tally: Arc::default(),
+            permits: Arc::new(Semaphore::new(permits)),
+        };
+        (Arc::new(kit), state)
+    }
+
+    fn start(checks: Vec<Arc<Check>>, canaries: Canaries, permits: usize) -> Self {
+        let clock = Clock::system();
+        let (kit, state) = Self::kit(&clock, canaries, permits);
+        let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks }));
+        let stop = CancellationToken::new();
+        let (inside, token) = (Arc::clone(&kit), stop.clone());
+        let running = tokio::spawn(async move {
+            run(inside, work, token).await;
+            drop(telling);
+        });
+        Self { kit, clock, stop, running, _state: state }
+    }
+
+    async fn samples(&self) -> Vec<Sample> {
+        let waiting = self.kit.spool.peek(usize::MAX, usize::MAX).await.unwrap();
+        waiting.iter().map(|row| serde_json::from_str(&row.json).unwrap()).collect()
+    }
+
+    /// The samples, once `enough` of them satisfy `wanted`.
+    async fn until(&self, enough: usize, wanted: impl Fn(&Sample) -> bool) -> Vec<Sample> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let samples = self.samples().await;
+            if enough <= samples.iter().filter(|sample| wanted(sample)).count() {
+                return samples;
+            }
+            assert!(Instant::now() < deadline, "{samples:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn no_canaries() -> Canaries {
+    Canaries::new(Vec::new(), None)
+}
+
+#[tokio::test]
+async fn every_slot_becomes_a_sample_that_starts_on_time_and_bears_its_trace() {
+    let target = Target::start(GOOD).await;
+    let check = target.check("home", 1_000, 500);
+    let bench = Bench::start(vec![Arc::clone(&check)], no_canaries(), 8);
+    let samples = bench.until(3, |_| true).await;
+    let cadence = check.cadence(&bench.kit.region).unwrap();
+    for sample in &samples {
+        assert!(cadence.is_due(sample.scheduled_at));
+        assert!((0..500).contains(&sample.lateness_ms()), "{sample:?}");
+        assert_eq!((sample.outcome, sample.kind), (Outcome::Up, SampleKind::Planned));
+        assert_eq!((sample.evidence.as_ref(), sample.probe.as_ref()), (None, Some(&bench.kit.probe)));
+        assert!(sample.trace_id.is_some() && sample.duration_us.is_some());
+    }
+    assert!(samples.windows(2).all(|pair| pair[1].scheduled_at.since(pair[0].scheduled_at) == 1_000));
+    assert!(bench.kit.tally.take_lateness_max().is_some());
+}
+
+#[tokio::test]
+async fn a_failing_target_is_looked_at_again_between_its_slots() {
+    let target = Target::start(BAD).await;
+    let bench = Bench::start(vec![target.check("home", 3_000, 500)], no_canaries(), 8);
+    let extra = |sample: &Sample| sample.kind == SampleKind::Extra;
+    let samples = bench.until(2, extra).await;
+    assert!(samples.iter().all(|sample| sample.outcome == Outcome::Down && sample.evidence.is_some()), "{samples:#?}");
+    target.mood.store(GOOD, Ordering::SeqCst);
+    bench.until(1, |sample| extra(sample) && sample.outcome == Outcome::Up).await;
+}
+
+#[tokio::test]
+async fn inv_5_where_no_canary_answers_a_failure_is_our_own() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let target = Target::start(BAD).await;
+    let canaries = Canaries::new(vec![format!("tcp://{nobody}").parse().unwrap()], None);
+    let bench = Bench::start(vec![target.check("home", 1_000, 500)], canaries, 8);
+    let sample = bench.until(1, |_| true).await.remove(0);
+    assert_eq!((sample.outcome, sample.reason), (Outcome::Inconclusive, Some(Reason::Canary)));
+    assert!(sample.detail.unwrap().starts_with("seen: down http_status"), "kept for the record");
+    target.mood.store(GOOD, Ordering::SeqCst);
+    bench.until(1, |sample| sample.outcome == Outcome::Up).await;
+}
+
+#[tokio::test]
+async fn inv_9_without_a_permit_before_the_latest_start_a_slot_is_saturated() {
+    let target = Target::start(SILENT).await;
+    let checks = (0..3).map(|n| target.check(&format!("check-{n}"), 2_000, 1_900)).collect();
+    let bench = Bench::start(checks, no_canaries(), 1);
+    let saturated = |sample: &Sample| sample.reason == Some(Reason::Saturated);
+    let samples = bench.until(1, saturated).await;
+    let sample = samples.into_iter().find(saturated).unwrap();
+    assert_eq!((sample.outcome, sample.duration_us), (Outcome::Inconclusive, None));
+    assert!(0 < bench.kit.tally.missed());
+}
+
+#[tokio::test]
+async fn a_check_that_runs_on_when_the_agent_must_end_is_named_stopped() {
+    let target = Target::start(SILENT).await;
+    let bench = Bench::start(vec![target.check("home", 20_000, 19_000)], no_canaries(), 8);
+    // The slot may be up to an interval away: begin one by hand instead.
+    let check = target.check("by-hand", 20_000, 19_000);
+    let cut = CancellationToken::new();
+    let due = Due { check, kind: SampleKind::Planned, scheduled_at: bench.clock.now(), action: Action::Run };
+    let taking = take::take(&bench.kit, &due, &cut);
+    let (outcome, ()) = tokio::join!(taking, async { cut.cancel() });
+    assert_eq!(outcome, Outcome::Inconclusive);
+    bench.until(1, |sample| sample.reason == Some(Reason::Stopped)).await;
+    bench.stop.cancel();
+    tokio::time::timeout(PATIENCE, bench.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn inv_5_under_a_clock_in_doubt_nothing_is_said_of_the_target() {
+    let target = Target::start(GOOD).await;
+    let clock = Clock::manual(Timestamp::from_ms(1_790_000_000_000));
+    let (kit, _state) = Bench::kit(&clock, no_canaries(), 8);
+    let due = Due {
+        check: target.check("home", 1_000, 500),
+        kind: SampleKind::Planned,
+        scheduled_at: clock.now(),
+        action: Action::Run,
+    };
+    clock.set(clock.now().plus_ms(400));
+    assert_eq!(take::take(&kit, &due, &CancellationToken::new()).await, Outcome::Up);
+    clock.set(clock.now().plus_ms(-400));
+    kit.clock.exchanged(Instant::now(), clock.now().plus_ms(-5_000));
+    let due = Due { scheduled_at: clock.now().plus_ms(1_000), ..due };
+    assert_eq!(take::take(&kit, &due, &CancellationToken::new()).await, Outcome::Inconclusive);
+    let row = kit.spool.peek(9, usize::MAX).await.unwrap().pop().unwrap();
+    let sample: Sample = serde_json::from_str(&row.json).unwrap();
+    assert_eq!((sample.reason, sample.detail.as_deref()), (Some(Reason::Clock), Some("seen: up")));
+}
+
+#[tokio::test]
+async fn what_is_doubted_keeps_what_was_seen() {
+    let target = Target::start(GOOD).await;
+    let clock = Clock::manual(Timestamp::from_ms(1_790_000_000_000));
+    let (kit, _state) = Bench::kit(&clock, no_canaries(), 8);
+    let due = Due {
+        check: target.check("home", 1_000, 500),
+        kind: SampleKind::Planned,
+        scheduled_at: clock.now(),
+        action: Action::Run,
+    };
+    let seen = Observation {
+        outcome: Outcome::Down,
+        reason: Some(Reason::ConnectRefused),
+        phase: Some(Phase::Connect),
+        detail: Some("no \u{1b}[31m luck".into()),
+        duration_us: 7,
+        phases_us: Phases::default(),
+        attempt: 2,
+        evidence: Evidence { address: Some("192.0.2.1:443".parse().unwrap()), ..Evidence::default() },
+    };
+    let sample = judge::sample(&kit, &due, kit.clock.read(), seen, Some(Doubt::Canary));
+    assert_eq!(sample.detail.as_deref(), Some("seen: down connect_refused in connect: no  [31m luck"));
+    assert_eq!((sample.outcome, sample.attempt, sample.duration_us), (Outcome::Inconclusive, 2, Some(7)));
+    assert!(sample.evidence.is_some());
+}
