@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::assignment::{self, Poll};
+use crate::assignment::{self, Poll, Work};
 use crate::canary::{CANARY_EVERY, Canaries};
 use crate::clock_watch::ClockWatch;
-use crate::dispatch::{self, FINISH_GRACE, Kit, Tally};
+use crate::dispatch::{self, FINISH_GRACE, Kit};
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
 use crate::probe_file::Settings;
@@ -51,56 +51,81 @@ pub enum AgentError {
 pub async fn run(settings: Settings, clock: Clock, stop: CancellationToken) -> Result<(), AgentError> {
     let identity = Identity::load(&settings.state)?;
     let spool = Spool::open(&settings.state, settings.spool_max_bytes)?;
-    let clock = Arc::new(ClockWatch::new(clock));
-    let canaries = Arc::new(Canaries::new(settings.canaries.clone(), settings.vantage.source));
-    let tally = Arc::new(Tally::default());
     tracing::info!(
         probe = %identity.probe, region = %identity.region, aggregator = %settings.aggregator,
         spooled = spool.counts().waiting, version = env!("CARGO_PKG_VERSION"), "agent.started"
     );
-
-    let cached = assignment::cached(&settings.state, &identity.region).unwrap_or_default();
-    let (telling, work) = watch::channel(Arc::new(cached));
-    let poll = Poll {
-        link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)),
-        state: settings.state.clone(),
-        region: identity.region.clone(),
-        clock: Arc::clone(&clock),
-        telling,
-    };
-    let vitals = Vitals { boot_id: boot_id(), tally: tally.clone(), clock: clock.clone(), canaries: canaries.clone() };
-    let link = Link::new(&settings.aggregator, identity.tls);
-    let uplink = Uplink { link, spool: spool.clone(), probe: identity.probe.clone(), vitals };
-    let kit = Kit {
-        probe: identity.probe,
-        region: identity.region,
-        prober: Prober::new(settings.vantage),
-        spool: spool.clone(),
-        clock,
-        canaries: Arc::clone(&canaries),
-        tally,
-        permits: Arc::new(Semaphore::new(dispatch::permits())),
-    };
-
-    let delivered = CancellationToken::new();
-    let mut polling = AbortOnDropHandle::new(tokio::spawn(poll.run()));
-    let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
-    let _minding = AbortOnDropHandle::new(tokio::spawn(mind(canaries)));
-    let ended = tokio::select! {
-        () = dispatch::run(Arc::new(kit), work, stop) => Ok(()),
-        () = spool.ended() => Err(AgentError::Broken(settings.state)),
-        _ = &mut polling => Err(AgentError::Fault("assignment poll")),
-        _ = &mut shipping => Err(AgentError::Fault("uplink")),
-    };
-    if ended.is_ok() {
-        delivered.cancel();
-        // A fault in the uplink's last words changes nothing: what it did not deliver is in the spool.
-        let _drained = shipping.await;
-    }
+    let ended = live(&settings, identity, &spool, clock, stop).await;
     let counts = spool.counts();
     spool.close().await;
     tracing::info!(waiting = counts.waiting, committed = counts.committed, "agent.stopped");
     ended
+}
+
+/// All that goes on between the opening and the closing of the spool.
+async fn live(
+    settings: &Settings,
+    identity: Identity,
+    spool: &Spool,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    let kit = Arc::new(kit(settings, &identity, spool, clock));
+    let cached = assignment::cached(&settings.state, &identity.region).unwrap_or_default();
+    let (telling, work) = watch::channel(Arc::new(cached));
+    let delivered = CancellationToken::new();
+    let poll = poll(settings, &identity, &kit, telling);
+    let uplink = uplink(settings, identity, &kit);
+    let mut polling = AbortOnDropHandle::new(tokio::spawn(poll.run()));
+    let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
+    let _minding = AbortOnDropHandle::new(tokio::spawn(mind(Arc::clone(&kit.canaries))));
+    tokio::select! {
+        () = dispatch::run(kit, work, stop) => {}
+        () = spool.ended() => return Err(AgentError::Broken(settings.state.clone())),
+        _ = &mut polling => return Err(AgentError::Fault("assignment poll")),
+        _ = &mut shipping => return Err(AgentError::Fault("uplink")),
+    }
+    delivered.cancel();
+    // A fault in the uplink's last words changes nothing: what it did not deliver is in the spool.
+    let _drained = shipping.await;
+    Ok(())
+}
+
+fn kit(settings: &Settings, identity: &Identity, spool: &Spool, clock: Clock) -> Kit {
+    Kit {
+        probe: identity.probe.clone(),
+        region: identity.region.clone(),
+        prober: Prober::new(settings.vantage.clone()),
+        spool: spool.clone(),
+        clock: Arc::new(ClockWatch::new(clock)),
+        canaries: Arc::new(Canaries::new(settings.canaries.clone(), settings.vantage.source)),
+        tally: Arc::default(),
+        permits: Arc::new(Semaphore::new(dispatch::permits())),
+    }
+}
+
+fn poll(settings: &Settings, identity: &Identity, kit: &Kit, telling: watch::Sender<Arc<Work>>) -> Poll {
+    Poll {
+        link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)),
+        state: settings.state.clone(),
+        region: identity.region.clone(),
+        clock: Arc::clone(&kit.clock),
+        telling,
+    }
+}
+
+fn uplink(settings: &Settings, identity: Identity, kit: &Kit) -> Uplink {
+    Uplink {
+        link: Link::new(&settings.aggregator, identity.tls),
+        spool: kit.spool.clone(),
+        probe: identity.probe,
+        vitals: Vitals {
+            boot_id: boot_id(),
+            tally: Arc::clone(&kit.tally),
+            clock: Arc::clone(&kit.clock),
+            canaries: Arc::clone(&kit.canaries),
+        },
+    }
 }
 
 /// Asks the canaries now and then, so that the probe's health is known before anything fails.

@@ -101,9 +101,12 @@ fn client_config(
 
 fn read(state: &Path, file: &str) -> Result<Vec<u8>, IdentityError> {
     let path = state.join(file);
-    std::fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => IdentityError::Missing(path),
-        _ => IdentityError::Unreadable { path, message: error.to_string() },
+    std::fs::read(&path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            IdentityError::Missing(path)
+        } else {
+            IdentityError::Unreadable { path, message: error.to_string() }
+        }
     })
 }
 

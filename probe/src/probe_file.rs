@@ -228,7 +228,7 @@ fn targets(value: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<Addres
     let table = place.table("targets", value)?;
     place.known("targets", table, &["allow", "deny"]);
     let mut networks = |key: &'static str, name: &'static str| match table.get(key) {
-        Some(value) => place.list(name, value, |text| network(text)),
+        Some(value) => place.list(name, value, network),
         None => Some(Vec::new()),
     };
     let allow = networks("allow", "targets.allow");

@@ -65,7 +65,7 @@ async fn a_new_assignment_is_told_and_cached_for_a_cold_start() {
     assert_eq!(ids(&work.borrow()), ["a", "b"]);
     assert!(clock.offset().is_some(), "the exchange measured our clock");
     while asked.load(Ordering::SeqCst) < 4 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
     let last = aggregator.seen().pop().unwrap();
     assert_eq!(last.path, "/v1/assignment?have=sha256%3A1&wait_ms=25000");

@@ -192,7 +192,7 @@ async fn a_check_that_runs_on_when_the_agent_must_end_is_named_stopped() {
     assert_eq!(outcome, Outcome::Inconclusive);
     bench.until(1, |sample| sample.reason == Some(Reason::Stopped)).await;
     bench.stop.cancel();
-    tokio::time::timeout(PATIENCE, bench.running).await.unwrap().unwrap();
+    timeout(PATIENCE, bench.running).await.unwrap().unwrap();
 }
 
 #[tokio::test]
