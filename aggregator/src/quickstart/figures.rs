@@ -19,7 +19,7 @@ pub(super) fn of(
     let bold = anstyle::Style::new().bold();
     let accounts = &assessed.accounts;
     let length = clock(assessed.window.length_ms());
-    let mut lines = vec![format!("\n  {bold}{}, {length} of it{bold:#}", service.name)];
+    let mut lines = vec![format!("\n  {bold}{}, the figures of these {length}{bold:#}", service.name)];
     let figure = |ppm: Option<u32>| ppm.map_or_else(|| "no data".to_owned(), words::percent);
     let mut line = |label: &str, text: String| lines.push(format!("    {label:<14}{text}"));
     line(

@@ -35,9 +35,12 @@ pub(super) struct Alert {
     pub(super) severity: String,
     /// `outage`, `suspected`, ….
     pub(super) kind: String,
-    /// Why, in words.
+    /// What, since when, where from, why: one line.
     #[serde(default)]
-    pub(super) reason: Option<String>,
+    pub(super) summary: Option<String>,
+    /// Where people read on.
+    #[serde(default)]
+    pub(super) link: Option<String>,
     /// ms since the epoch.
     #[serde(default)]
     pub(super) first_failure_at: Option<i64>,

@@ -10,7 +10,7 @@ use nines_shared::time::Timestamp;
 use super::sink::Alert;
 use crate::definition::Fleet;
 use crate::uptime::Verdict;
-use crate::uptime::service::ServiceAssessment;
+use crate::uptime::service::{CheckAssessment, ServiceAssessment};
 use crate::words;
 
 /// How a line is marked.
@@ -44,7 +44,7 @@ fn line(mark: Mark, text: String) -> Line {
 /// What was told so far.
 #[derive(Debug)]
 pub(super) struct Story {
-    regions: BTreeMap<RegionId, String>,
+    regions: Vec<(RegionId, String)>,
     width: usize,
     seen: BTreeMap<(CheckId, RegionId), Seen>,
     verdicts: BTreeMap<ServiceId, (Verdict, Timestamp)>,
@@ -61,8 +61,8 @@ struct Seen {
 impl Story {
     /// Nothing told yet of what `fleet` looks at.
     pub(super) fn new(fleet: &Fleet) -> Self {
-        let regions: BTreeMap<_, _> = fleet.regions.iter().map(|it| (it.id.clone(), it.name.clone())).collect();
-        let width = regions.values().map(|name| name.chars().count()).max().unwrap_or(0);
+        let regions: Vec<_> = fleet.regions.iter().map(|it| (it.id.clone(), it.name.clone())).collect();
+        let width = regions.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
         let patience_ms = fleet.checks.iter().map(|check| 2 * check.interval_ms).max().unwrap_or(0);
         Self { regions, width, seen: BTreeMap::new(), verdicts: BTreeMap::new(), remarked: false, patience_ms }
     }
@@ -129,34 +129,48 @@ impl Story {
         };
         let delay = alert.first_failure_at.zip(alert.detected_at).filter(|_| alert.event == "opened");
         let delay = delay.map(|(first, detected)| format!(", {} after the first failure", seconds(detected - first)));
-        let reason = alert.reason.as_ref().filter(|_| alert.event == "opened").map(|reason| format!("\n{reason}"));
-        line(Mark::Letter, format!("{what}{}{}", delay.unwrap_or_default(), reason.unwrap_or_default()))
+        let mut text = format!("{what}{}", delay.unwrap_or_default());
+        for more in [&alert.summary, &alert.link].into_iter().flatten() {
+            text += &format!("\n{more}");
+        }
+        line(Mark::Letter, text)
     }
 
-    /// Why nobody is paged where one region fails and the others do not, once it has lasted.
+    /// What is worth a remark once it has lasted: that one region alone is not believed, or that a check of a
+    /// service that is down works from everywhere.
     fn remark(&mut self, view: &View, now: Timestamp) -> Option<Line> {
-        let one = view.accused_since.filter(|_| matches!(view.verdict, Verdict::Up | Verdict::Degraded));
-        let Some(since) = one else {
+        // A region that is late to see the end of an outage accuses nobody either, but that is no news.
+        let since = view.accused_since.filter(|since| view.verdict == Verdict::Down || view.since <= *since);
+        let Some(since) = since else {
             self.remarked = false;
             return None;
         };
-        if self.remarked || now.since(since) < self.patience_ms {
+        if self.remarked || now.since(since.max(view.since)) < self.patience_ms {
             return None;
         }
         self.remarked = true;
-        let regions = self.names(&view.failing);
-        Some(line(
-            Mark::Remark,
-            format!("{regions} alone accuses nobody: the verdict stays {}, nobody is paged", word(view.verdict)),
-        ))
+        let text = match view.verdict {
+            Verdict::Up | Verdict::Degraded => {
+                let (regions, word) = (self.names(&view.failing), word(view.verdict));
+                format!("{regions} alone accuses nobody: the verdict stays {word}, nobody is paged")
+            }
+            Verdict::Down if !view.working.is_empty() => {
+                let checks: Vec<String> = view.working.iter().map(ToString::to_string).collect();
+                format!("not the fault of {}: as good as ever, from everywhere", words::list(&checks))
+            }
+            Verdict::Down | Verdict::Unknown => return None,
+        };
+        Some(line(Mark::Remark, text))
     }
 
     fn region(&self, id: &RegionId) -> String {
-        self.regions.get(id).cloned().unwrap_or_else(|| id.to_string())
+        let found = self.regions.iter().find(|(region, _)| region == id);
+        found.map_or_else(|| id.to_string(), |(_, name)| name.clone())
     }
 
     fn names(&self, ids: &[RegionId]) -> String {
-        words::list(&ids.iter().map(|id| self.region(id)).collect::<Vec<_>>())
+        let named = self.regions.iter().filter(|(region, _)| ids.contains(region));
+        words::list(&named.map(|(_, name)| name.clone()).collect::<Vec<_>>())
     }
 }
 
@@ -226,6 +240,8 @@ pub(super) struct View {
     pub(super) failing: Vec<RegionId>,
     /// Since when the longest of them does.
     pub(super) accused_since: Option<Timestamp>,
+    /// The checks that no region calls down or can't speak of.
+    pub(super) working: Vec<CheckId>,
 }
 
 impl View {
@@ -242,7 +258,12 @@ impl View {
         failing.sort();
         failing.dedup();
         let accused_since = accusing.iter().map(|(_, since)| *since).min();
-        Some(Self { service: service.clone(), verdict, since: span.from, failing, accused_since })
+        let works = |check: &&CheckAssessment| {
+            let last = check.regions.iter().map(|region| region.timeline.last());
+            last.into_iter().all(|last| matches!(last, Some((_, Verdict::Up | Verdict::Degraded))))
+        };
+        let working = assessment.checks.iter().filter(works).map(|check| check.check.clone()).collect();
+        Some(Self { service: service.clone(), verdict, since: span.from, failing, accused_since, working })
     }
 }
 
@@ -268,7 +289,9 @@ mod tests {
     fn view(verdict: Verdict, since: i64, failing: &[&str]) -> View {
         let failing: Vec<RegionId> = failing.iter().map(|id| id.parse().unwrap()).collect();
         let accused_since = (!failing.is_empty()).then_some(Timestamp::from_ms(since));
-        View { service: "shop".parse().unwrap(), verdict, since: Timestamp::from_ms(since), failing, accused_since }
+        let since = if verdict == Verdict::Up && !failing.is_empty() { 0 } else { since };
+        let (service, since) = ("shop".parse().unwrap(), Timestamp::from_ms(since));
+        View { service, verdict, since, failing, accused_since, working: Vec::new() }
     }
 
     #[test]
@@ -303,5 +326,23 @@ mod tests {
         assert!(!told(&mut story, 11_000).iter().any(|line| line.mark == Mark::Remark));
         assert!(told(&mut story, 14_000).iter().any(|line| line.text.contains("Mumbai alone accuses nobody")));
         assert!(told(&mut story, 16_000).is_empty());
+    }
+
+    #[test]
+    fn what_works_while_a_service_is_down_is_said_once_it_has_lasted() {
+        let mut story = Story::new(&fleet());
+        let down = View { working: vec!["dns".parse().unwrap()], ..view(Verdict::Down, 10_000, &["a", "b"]) };
+        assert_eq!(story.verdict("Shop", &down, Timestamp::from_ms(11_000)).len(), 1);
+        let told = story.verdict("Shop", &down, Timestamp::from_ms(15_000));
+        assert!(told[0].text.contains("not the fault of dns"), "{told:?}");
+    }
+
+    #[test]
+    fn a_region_that_sees_the_end_of_an_outage_late_is_no_news() {
+        let mut story = Story::new(&fleet());
+        story.verdict("Shop", &view(Verdict::Down, 10_000, &["a", "b"]), Timestamp::from_ms(11_000));
+        let late = View { since: Timestamp::from_ms(30_000), ..view(Verdict::Up, 10_000, &["b"]) };
+        let told = story.verdict("Shop", &late, Timestamp::from_ms(30_100));
+        assert!(matches!(&told[..], [Line { mark: Mark::Verdict(Verdict::Up), .. }]), "{told:?}");
     }
 }

@@ -17,7 +17,7 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 const BLUE: Style = AnsiColor::Cyan.on_default();
-/// How wide a scene's rule is.
+/// How many characters a line may have after its time.
 const WIDTH: usize = 88;
 
 /// Where the story is told.
@@ -92,10 +92,28 @@ fn drawn(elapsed_ms: i64, line: &Line) -> String {
         Mark::Seen(_) | Mark::Scene => out += first,
         Mark::Remark => out += &format!("{FAINT}{first}{FAINT:#}"),
     }
-    for more in texts {
+    for more in texts.flat_map(wrapped) {
         out += &format!("\n           {FAINT}{more}{FAINT:#}");
     }
     out
+}
+
+/// `text` in lines of at most [`WIDTH`] characters, broken between words.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= WIDTH {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn mark(mark: Mark) -> (&'static str, Style) {
@@ -111,5 +129,24 @@ fn mark(mark: Mark) -> (&'static str, Style) {
         Mark::Verdict(Verdict::Degraded) => ("■", YELLOW.bold()),
         Mark::Verdict(Verdict::Down) => ("■", RED.bold()),
         Mark::Verdict(Verdict::Unknown) => ("□", FAINT.bold()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        let lines = wrapped(&"word ".repeat(40));
+        assert!(lines.len() == 3 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
+        assert_eq!(wrapped("one"), ["one"]);
+    }
+
+    #[test]
+    fn a_line_bears_its_time_and_its_mark() {
+        let line = Line { mark: Mark::Verdict(Verdict::Down), text: "Shop is down\nseen from Ireland".to_owned() };
+        let plain = anstream::adapter::strip_str(&drawn(65_000, &line)).to_string();
+        assert_eq!(plain, "  01:05  ■ Shop is down\n           seen from Ireland");
     }
 }
