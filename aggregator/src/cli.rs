@@ -8,12 +8,14 @@ pub mod config;
 pub mod export;
 pub mod failure;
 pub mod import;
+pub mod incident;
 pub mod maintenance;
 pub mod probe;
 mod progress;
 pub mod quickstart;
 pub mod report;
 pub mod serve;
+pub mod status;
 mod table;
 pub mod when;
 
@@ -68,10 +70,12 @@ enum Command {
     Config(config::Args),
     Export(export::Args),
     Import(import::Args),
+    Incident(incident::Args),
     Maintenance(maintenance::Args),
     Probe(probe::Args),
     Report(report::Args),
     Serve(serve::Args),
+    Status(status::Args),
 }
 
 impl Command {
@@ -83,9 +87,11 @@ impl Command {
             Self::Config(_)
             | Self::Export(_)
             | Self::Import(_)
+            | Self::Incident(_)
             | Self::Maintenance(_)
             | Self::Probe(_)
-            | Self::Report(_) => "warn",
+            | Self::Report(_)
+            | Self::Status(_) => "warn",
         }
     }
 
@@ -95,10 +101,12 @@ impl Command {
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),
             Self::Import(args) => import::run(args, global),
+            Self::Incident(args) => incident::run(args, global),
             Self::Maintenance(args) => maintenance::run(args, global),
             Self::Probe(args) => probe::run(args, global),
             Self::Report(args) => report::run(args, global),
             Self::Serve(args) => serve::run(args, global),
+            Self::Status(args) => status::run(args, global),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! It never reads a clock or the store, never sends anything, and never lets one subject have two open
 //! incidents of one kind (INV-6).
 
+pub mod advice;
 pub mod common;
 pub mod episode;
 pub mod instants;

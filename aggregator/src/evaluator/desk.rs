@@ -9,17 +9,20 @@ use nines_shared::time::Timestamp;
 use super::judge::{Judgement, Question};
 use super::window::Pace;
 use crate::definition::Fleet;
+use crate::store::definitions::maintenance::Announced;
 use crate::uptime::Verdict;
 
 /// Ticks farther apart than this mean that we were asleep, in ms: what was not heard meanwhile is our fault.
 pub const STALL_MS: i64 = 10_000;
-/// How far back announced maintenance is looked at when the fleet file is loaded, in ms: it may have been announced late.
+/// Maintenance that ended longer ago than this is not looked at, in ms: it may be announced late, but not for ever.
 pub const LATE_MAINTENANCE_MS: i64 = 31 * 86_400_000;
 
 /// When to look at which service again.
 #[derive(Debug, Default)]
 pub struct Desk {
     notes: BTreeMap<ServiceId, Note>,
+    /// Until when each window counted when we looked last, by its number.
+    windows: BTreeMap<i64, Timestamp>,
     /// Since when we could have heard a probe.
     listening_since: Timestamp,
     last_tick: Timestamp,
@@ -35,12 +38,12 @@ struct Note {
 impl Desk {
     /// A desk on which every service of `fleet` lies to be judged.
     pub fn new(fleet: &Fleet, now: Timestamp) -> Self {
-        let mut desk = Self { notes: BTreeMap::new(), listening_since: now, last_tick: now };
+        let mut desk = Self { listening_since: now, last_tick: now, ..Self::default() };
         desk.reload(fleet, now);
         desk
     }
 
-    /// The fleet file changed: all is to be judged again, from late announcements on.
+    /// The fleet file changed: all is to be judged again.
     pub fn reload(&mut self, fleet: &Fleet, now: Timestamp) {
         for note in self.notes.values_mut() {
             note.next_look = now;
@@ -48,9 +51,16 @@ impl Desk {
         for service in &fleet.services {
             self.notes.entry(service.id.clone()).or_default().next_look = now;
         }
-        let announced = fleet.maintenance.iter().filter(|window| window.span.from < now);
-        for window in announced.filter(|window| now.since(window.span.to) < LATE_MAINTENANCE_MS) {
-            self.changed(&window.service, window.span.from);
+    }
+
+    /// Maintenance windows as they count now: where one was announced, changed or cancelled since we looked last, its service
+    /// is judged again from its start.
+    pub fn announced(&mut self, windows: &[Announced], now: Timestamp) {
+        let begun = windows.iter().filter(|known| known.window.span.from < now);
+        for known in begun.filter(|known| now.since(known.window.span.to) < LATE_MAINTENANCE_MS) {
+            if self.windows.insert(known.no, known.until) != Some(known.until) {
+                self.changed(&known.window.service, known.window.span.from);
+            }
         }
     }
 

@@ -334,6 +334,20 @@ async fn an_outage_inside_maintenance_is_nobodys_incident_and_what_outlasts_it_i
 }
 
 #[tokio::test]
+async fn maintenance_that_is_announced_late_withdraws_what_it_covers() {
+    let mut world = World::new().await;
+    world.live(at(-120), at(400), outage(100, 200)).await;
+    assert_eq!(world.incidents().await.len(), 1);
+    let span = Span::new(at(50), at(350));
+    let window = Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".into() };
+    let announce = move |tx: &rusqlite::Transaction<'_>| maintenance::add(tx, &window, "ann", at(401));
+    world.running.store.write(announce).await.unwrap();
+    world.tick(at(500)).await;
+    assert!(world.incidents().await[0].withdrawn);
+    assert_eq!(world.told().await.last().unwrap(), &pair("updated", "oncall"));
+}
+
+#[tokio::test]
 async fn a_silent_probe_is_an_incident_of_its_own_and_ends_when_it_is_heard() {
     let mut world = World::new().await;
     let probe: nines_shared::id::ProbeId = "eu-west-1".parse().unwrap();

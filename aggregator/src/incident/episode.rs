@@ -94,7 +94,10 @@ mod tests {
         }))
     }
 
-    fn shapes(text: &str) -> Vec<(Vec<(i64, i64)>, bool, i64)> {
+    /// Failing spans in ms, whether it fails now, ms of good time since.
+    type Shape = (Vec<(i64, i64)>, bool, i64);
+
+    fn shapes(text: &str) -> Vec<Shape> {
         let found = episodes(&signal(text), 30, lead);
         let spans = |e: &Episode| e.failing.iter().map(|s| (s.from.as_ms(), s.to.as_ms())).collect();
         found.iter().map(|e| (spans(e), e.fails_now, e.good_ms)).collect()

@@ -202,7 +202,7 @@ fn dissolve(case: &Case<'_>, incident: &Incident) -> Option<Transition> {
     next.withdrawn = true;
     next.instants.ended_at = Some(next.instants.ended_at.unwrap_or(next.instants.started_at));
     close_last(&mut next);
-    Some(resolve(case, next, Some("late results show that it did not happen")))
+    Some(resolve(case, next, Some("late results, or maintenance that covers it, show that it did not happen")))
 }
 
 /// A closed incident of which the signal shows nothing, or that another covers now.
@@ -212,8 +212,11 @@ fn withdraw(case: &Case<'_>, incident: &Incident) -> Option<Transition> {
     }
     let covered = incident.span(case.now);
     let part = case.episodes.iter().any(|episode| touches(episode.span(), covered));
-    let note =
-        if part { "late results make it part of another incident" } else { "late results show that it did not happen" };
+    let note = if part {
+        "late results make it part of another incident"
+    } else {
+        "late results, or maintenance that covers it, show that it did not happen"
+    };
     let mut next = incident.clone();
     next.withdrawn = true;
     Some(retold(case, next, Change::Withdrawn, (0 < incident.revision, Some(note))))
@@ -293,8 +296,8 @@ fn resolve(case: &Case<'_>, mut incident: Incident, note: Option<&'static str>) 
     Transition { incident, change: Change::Resolved, told, note, wants_scene: false }
 }
 
-/// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and once the present is
-/// known too, or a backlog that comes in pieces would tell of every piece.
+/// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and, unless it is taken
+/// back, once the present is known too, or a backlog that comes in pieces would tell of every piece.
 fn retold(
     case: &Case<'_>,
     mut incident: Incident,
@@ -303,7 +306,8 @@ fn retold(
 ) -> Transition {
     let recent = is_recent(&incident, case.now);
     let known = case.signal.last().is_some_and(|state| state != State::Neutral);
-    let settled = known || TELL_ANYWAY_MS <= case.now.since(incident.instants.detected_at);
+    let settled =
+        known || change == Change::Withdrawn || TELL_ANYWAY_MS <= case.now.since(incident.instants.detected_at);
     let told = (worth && recent && settled).then_some(Telling { event: Event::Updated, severity: Severity::Info });
     incident.revision += u32::from(told.is_some());
     Transition { incident, change, told, note, wants_scene: change == Change::Recorded }

@@ -1,0 +1,188 @@
+//! `nines incident list|show|ack|note`: what fails or failed, and what people said about it.
+
+mod drawn;
+
+use clap::Subcommand;
+use nines_shared::id::ServiceId;
+use nines_shared::time::{Clock, Timestamp};
+use serde::Serialize;
+
+use super::{Failure, Global};
+use crate::control::{self, Command as Control};
+use crate::definition::Fleet;
+use crate::incident::{Incident, IncidentId};
+use crate::store::incidents::{self, Filter, Note};
+use crate::store::outbox::{self, Letter, Settled};
+use crate::store::{Store, StoreError};
+
+/// The most incidents that are listed where nobody says how many.
+const LISTED: u32 = 50;
+
+/// List incidents, look at one, say that you work on it, note something
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Ack(Ack),
+    Note(AddNote),
+}
+
+/// Show incidents, the newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nines incident list --open")]
+struct List {
+    /// Only those that are not resolved
+    #[arg(long)]
+    open: bool,
+    /// Only those about this service
+    #[arg(long, value_name = "ID")]
+    service: Option<ServiceId>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = LISTED)]
+    limit: u32,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one incident: what, since when, where from, why, who was told, what next
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nines incident show shop-20261122T031207Z")]
+struct Show {
+    /// Its id, as `nines incident list` prints it
+    id: IncidentId,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Say that you work on it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nines incident ack shop-20261122T031207Z --by ann")]
+struct Ack {
+    /// Its id
+    id: IncidentId,
+    /// Who
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    by: String,
+}
+
+/// Write something into its log
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nines incident note shop-20261122T031207Z \"rolled back to 1.4\" --by ann")]
+struct AddNote {
+    /// Its id
+    id: IncidentId,
+    /// What
+    text: String,
+    /// Who
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    by: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] where there is no such incident, or neither server nor database can be reached.
+pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
+    let fleet = global.fleet()?;
+    match args.command {
+        Command::List(asked) => list(&fleet, asked),
+        Command::Show(asked) => show(&fleet, &asked),
+        Command::Ack(Ack { id, by }) => {
+            control::carry_out(&fleet, Control::AcknowledgeIncident { incident: id.clone(), by })?;
+            let (incident, ..) = read(&fleet, &id)?;
+            let by = incident.acknowledged_by.unwrap_or_default();
+            anstream::println!("{id} is acknowledged by {by}");
+            Ok(())
+        }
+        Command::Note(AddNote { id, text, by }) => {
+            control::carry_out(&fleet, Control::NoteIncident { incident: id.clone(), by, text })?;
+            anstream::println!("noted in {id}");
+            Ok(())
+        }
+    }
+}
+
+fn list(fleet: &Fleet, asked: List) -> Result<(), Failure> {
+    let filter = Filter { open_only: asked.open, service: asked.service, span: None };
+    let store = Store::open_read_only(&fleet.aggregator.database)?;
+    let found = store.read_blocking(|conn| incidents::list(conn, &filter, asked.limit))?;
+    if asked.json {
+        return print_json(&found);
+    }
+    anstream::print!("{}", drawn::list(fleet, &found, Clock::system().now()));
+    Ok(())
+}
+
+fn show(fleet: &Fleet, asked: &Show) -> Result<(), Failure> {
+    let (incident, notes, letters) = read(fleet, &asked.id)?;
+    if asked.json {
+        let told = letters.iter().map(|(letter, settled)| Told::of(letter, *settled)).collect();
+        return print_json(&Whole { incident: &incident, notes: &notes, told });
+    }
+    anstream::print!("{}", drawn::one(fleet, &incident, (&notes, &letters), Clock::system().now()));
+    Ok(())
+}
+
+type Read = (Incident, Vec<Note>, Vec<(Letter, Settled)>);
+
+fn read(fleet: &Fleet, id: &IncidentId) -> Result<Read, Failure> {
+    let store = Store::open_read_only(&fleet.aggregator.database)?;
+    let found = store.read_blocking(|conn| {
+        let Some(incident) = incidents::get(conn, id)? else { return Ok::<_, StoreError>(None) };
+        Ok(Some((incident, incidents::notes(conn, id)?, outbox::about(conn, id)?)))
+    })?;
+    found.ok_or_else(|| Failure::Usage(format!("there is no incident {id}; see `nines incident list`")))
+}
+
+/// An incident with all that hangs on it, for programs.
+#[derive(Serialize)]
+struct Whole<'a> {
+    incident: &'a Incident,
+    notes: &'a [Note],
+    told: Vec<Told<'a>>,
+}
+
+/// What a channel was told and how that went.
+#[derive(Serialize)]
+struct Told<'a> {
+    event: &'a str,
+    revision: u32,
+    channel: &'a str,
+    failed_attempts: u32,
+    failure: Option<&'a str>,
+    delivered_at: Option<Timestamp>,
+    given_up_at: Option<Timestamp>,
+}
+
+impl<'a> Told<'a> {
+    fn of(letter: &'a Letter, settled: Settled) -> Self {
+        let (delivered_at, given_up_at) = match settled {
+            Settled::Waiting => (None, None),
+            Settled::Delivered(at) => (Some(at), None),
+            Settled::GivenUp(at) => (None, Some(at)),
+        };
+        Self {
+            event: &letter.event,
+            revision: letter.revision,
+            channel: letter.channel.as_str(),
+            failed_attempts: letter.attempts,
+            failure: letter.failure.as_deref(),
+            delivered_at,
+            given_up_at,
+        }
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Io(error.to_string()))?;
+    anstream::println!("{text}");
+    Ok(())
+}
