@@ -8,12 +8,13 @@ mod client;
 mod invitation;
 mod socket;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::sample::Sample;
 use nines_shared::time::Timestamp;
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
@@ -27,10 +28,14 @@ use crate::gateway::authority::Authority;
 use crate::incident::{Incident, IncidentId};
 use crate::store::definitions::maintenance;
 use crate::store::incidents::{self, Note};
+use crate::store::samples::{self, Inserted};
 use crate::store::{StoreError, probes};
 
 /// The longest reason or note, in bytes.
 pub const MAX_TEXT: usize = 2_000;
+
+/// The most samples that one command stores.
+pub const MAX_STORED_SAMPLES: usize = 1_000;
 
 /// Something that a person wants changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +81,28 @@ pub enum Command {
         /// What.
         text: String,
     },
+    /// Store imported samples, which the one who asks has judged.
+    StoreSamples {
+        /// At most [`MAX_STORED_SAMPLES`].
+        samples: Vec<Sample>,
+    },
+}
+
+impl Command {
+    /// The command as the log tells it.
+    fn told(&self) -> String {
+        match self {
+            Self::StoreSamples { samples } => format!("store {} samples", samples.len()),
+            Self::Invite { .. }
+            | Self::Revoke { .. }
+            | Self::AddMaintenance { .. }
+            | Self::CancelMaintenance { .. }
+            | Self::AcknowledgeIncident { .. }
+            | Self::NoteIncident { .. } => {
+                serde_json::to_string(self).expect("a command has only text keys and writes to memory")
+            }
+        }
+    }
 }
 
 /// What came of a command.
@@ -95,6 +122,13 @@ pub enum Answer {
         window: Maintenance,
         /// When it ends as it counts.
         until: Timestamp,
+    },
+    /// The samples are stored.
+    Stored {
+        /// How many were new.
+        stored: usize,
+        /// How many were there already.
+        same: usize,
     },
     /// There is no more to say.
     Done,
@@ -145,6 +179,7 @@ pub fn perform(
             Ok(known(incident, incidents::acknowledge(tx, incident, by, context.now)?))
         }
         Command::NoteIncident { incident, by, text } => note(tx, incident, (by, text), context),
+        Command::StoreSamples { samples } => store_samples(tx, samples, context),
     }
 }
 
@@ -198,6 +233,18 @@ fn note(
     }
     let note = Note { at: context.now, author: Some(by.to_owned()), text: text.to_owned() };
     Ok(known(id, incidents::add_note(tx, id, &note)?))
+}
+
+fn store_samples(
+    tx: &Transaction<'_>,
+    samples: &[Sample],
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
+    if MAX_STORED_SAMPLES < samples.len() {
+        return Ok(Refused::because(format!("at most {MAX_STORED_SAMPLES} samples are stored by one command")));
+    }
+    let Inserted { stored, same } = samples::insert(tx, samples, context.now)?;
+    Ok(Ok(Answer::Stored { stored, same }))
 }
 
 fn known(id: &IncidentId, found: Option<Incident>) -> Result<Answer, Refused> {

@@ -1,27 +1,28 @@
 //! `nines import`: takes samples in from NDJSON. The whole file or nothing, and the same file again changes
 //! nothing.
+//!
+//! Where no server runs the file is one transaction. Through a running server it is read twice: once to judge every
+//! line, and only then batch by batch to be stored, beside the probes' own.
+
+mod alone;
+mod served;
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use nines_shared::sample::Sample;
 use nines_shared::time::{Clock, Span, Timestamp};
-use rusqlite::Transaction;
+
+pub use alone::import;
 
 use super::when::Window;
 use super::{Failure, Global, progress};
 use crate::acceptance::{Acceptance, MAX_IMPORT_AGE_MS};
 use crate::archive::{self, BadLine, Reader};
-use crate::store::samples::{self, Inserted};
+use crate::store::samples::Inserted;
 use crate::store::{Store, StoreError, definitions};
 
-/// Samples in one insert.
-const BATCH: usize = 1_000;
-/// Batches between the thread that reads and the one that writes; the reader waits when they are full.
-const QUEUED: usize = 8;
 /// How many bad lines are told one by one.
 const TOLD: usize = 20;
 
@@ -49,45 +50,56 @@ pub struct Args {
 /// Runs it.
 ///
 /// # Errors
-/// [`Failure::Io`] where the file can't be read or has bad lines, [`Failure::Unavailable`] where a server has the
-/// database open.
+/// [`Failure::Io`] where the file can't be read or has bad lines, [`Failure::Unavailable`] where a process that is
+/// no server has the database open.
 pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let fleet = global.fleet()?;
     let now = Clock::system().now();
     let span = args.window.span(now)?;
-    let store = Store::open(&fleet.aggregator.database)?;
-    let rules = store.write_blocking(move |tx| {
-        definitions::load(tx, &fleet, now)?;
-        Ok(Acceptance::new(definitions::all_check_versions(tx)?, MAX_IMPORT_AGE_MS))
-    })?;
-    let terms = Terms { rules, span, now, skip_bad: args.skip_bad };
-    let imported = with_progress(&args.file, |reader| import(&store, reader, &terms))?;
-    anstream::eprint!("{}", told(&imported.bad, imported.bad_count, &args.file));
+    let terms = |rules| Terms { rules, span, now, skip_bad: args.skip_bad };
+    let imported = match Store::open(&fleet.aggregator.database) {
+        Ok(store) => {
+            let rules = store.write_blocking(move |tx| {
+                definitions::load(tx, &fleet, now)?;
+                rules(tx)
+            })?;
+            let terms = terms(rules);
+            with_progress(&args.file, |reader| import(&store, reader, &terms))?
+        }
+        Err(StoreError::Taken { .. }) => {
+            let store = Store::open_read_only(&fleet.aggregator.database)?;
+            served::import(&fleet, &args.file, &terms(store.read_blocking(rules)?))?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    anstream::eprint!("{}", told(&imported, &args.file));
     if imported.refused {
-        let what =
-            format!("{}: nothing was imported; mend the lines, or leave them out with --skip-bad", args.file.display());
-        return Err(Failure::Io(what));
+        let file = args.file.display();
+        return Err(Failure::Io(format!(
+            "{file}: nothing was imported; mend the lines, or leave them out with --skip-bad"
+        )));
     }
     let Inserted { stored, same } = imported.inserted;
     anstream::println!("{stored} new, {same} already there");
     Ok(())
 }
 
-/// Opens the file, or stdin, and hands it to `import` under a bar.
-fn with_progress(
-    path: &Path,
-    import: impl FnOnce(&mut Reader<'_>) -> Result<Imported, Failure>,
-) -> Result<Imported, Failure> {
+fn rules(conn: &rusqlite::Connection) -> Result<Acceptance, StoreError> {
+    Ok(Acceptance::new(definitions::all_check_versions(conn)?, MAX_IMPORT_AGE_MS))
+}
+
+/// Opens the file, or stdin, and hands it to `read` under a bar.
+fn with_progress<T>(path: &Path, read: impl FnOnce(&mut Reader<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
     let failed = |error: io::Error| Failure::Io(format!("{}: {error}", path.display()));
     if archive::is_stdio(path) {
         let bar = progress::count("bytes read");
-        return import(&mut Reader::new(bar.wrap_read(io::stdin()), path).map_err(failed)?);
+        return read(&mut Reader::new(bar.wrap_read(io::stdin()), path).map_err(failed)?);
     }
     let file = File::open(path).map_err(failed)?;
     let bar = progress::bytes(file.metadata().map_err(failed)?.len());
-    let imported = import(&mut Reader::new(bar.wrap_read(file), path).map_err(failed)?);
+    let result = read(&mut Reader::new(bar.wrap_read(file), path).map_err(failed)?);
     bar.finish_and_clear();
-    imported
+    result
 }
 
 /// On which terms samples are taken.
@@ -116,75 +128,36 @@ pub struct Imported {
     pub refused: bool,
 }
 
-/// Takes in all of `reader` in one transaction: nothing of it is stored where reading fails, or where there are
-/// bad lines and the terms do not let them be left out. Must not be called from async code.
-///
-/// # Errors
-/// Where reading or storing fails.
-pub fn import(store: &Store, reader: &mut Reader<'_>, terms: &Terms) -> Result<Imported, Failure> {
-    let (sender, receiver) = sync_channel(QUEUED);
-    let received_at = terms.now;
-    thread::scope(|scope| {
-        let writing = scope.spawn(move || store.write_blocking(move |tx| store_all(tx, &receiver, received_at)));
-        let read = read_all(reader, terms, sender);
-        let written = writing.join().unwrap_or(Err(StoreError::Panicked));
-        let mut imported = read.map_err(|error| Failure::Io(format!("can't read the samples: {error}")))?;
-        match written {
-            Ok(inserted) => imported.inserted = inserted,
-            Err(StoreError::Abandoned) => imported.refused = true,
-            Err(error) => return Err(error.into()),
-        }
-        Ok(imported)
-    })
-}
-
-/// What the thread that reads tells the one that writes. Where it goes without `Keep`, all is undone.
-enum Step {
-    Store(Vec<Sample>),
-    Keep,
-}
-
-fn store_all(tx: &Transaction<'_>, steps: &Receiver<Step>, received_at: Timestamp) -> Result<Inserted, StoreError> {
-    let mut total = Inserted::default();
-    loop {
-        match steps.recv() {
-            Ok(Step::Store(batch)) => {
-                let Inserted { stored, same } = samples::insert(tx, &batch, received_at)?;
-                total.stored += stored;
-                total.same += same;
-            }
-            Ok(Step::Keep) => return Ok(total),
-            Err(_gone) => return Err(StoreError::Abandoned),
+impl Imported {
+    fn note(&mut self, bad: BadLine) {
+        self.bad_count += 1;
+        if self.bad.len() < TOLD {
+            self.bad.push(bad);
         }
     }
 }
 
-fn read_all(reader: &mut Reader<'_>, terms: &Terms, steps: SyncSender<Step>) -> io::Result<Imported> {
-    let mut imported = Imported::default();
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(line) = reader.next_line()? {
+/// Hands every sample that the terms let in to `each`, until it answers `false`; the bad lines are noted.
+fn judge_each(
+    reader: &mut Reader<'_>,
+    terms: &Terms,
+    imported: &mut Imported,
+    mut each: impl FnMut(Sample) -> bool,
+) -> Result<(), Failure> {
+    while let Some(line) =
+        reader.next_line().map_err(|error| Failure::Io(format!("can't read the samples: {error}")))?
+    {
         match line.and_then(|(number, sample)| judged(number, sample, terms)) {
-            Ok(Some(sample)) => batch.push(sample),
-            Ok(None) => {}
-            Err(bad) => {
-                imported.bad_count += 1;
-                if imported.bad.len() < TOLD {
-                    imported.bad.push(bad);
+            Ok(Some(sample)) => {
+                if !each(sample) {
+                    return Ok(());
                 }
             }
-        }
-        if batch.len() == BATCH {
-            // The other end goes only with an error of its own, which is then told.
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-            if steps.send(Step::Store(full)).is_err() {
-                return Ok(imported);
-            }
+            Ok(None) => {}
+            Err(bad) => imported.note(bad),
         }
     }
-    if imported.bad_count == 0 || terms.skip_bad {
-        let _its_error_is_told = steps.send(Step::Store(batch)).and_then(|()| steps.send(Step::Keep));
-    }
-    Ok(imported)
+    Ok(())
 }
 
 /// The sample, where it is in the window and may be stored.
@@ -199,10 +172,11 @@ fn judged(number: u64, sample: Sample, terms: &Terms) -> Result<Option<Sample>, 
 }
 
 /// The bad lines for people: the first ones, then how many more.
-fn told(bad: &[BadLine], count: u64, path: &Path) -> String {
+fn told(imported: &Imported, path: &Path) -> String {
+    let Imported { bad, bad_count, .. } = imported;
     let mut text: String =
         bad.iter().map(|line| format!("{}:{}: {}\n", path.display(), line.number, line.why)).collect();
-    let more = count.saturating_sub(bad.len().try_into().unwrap_or(u64::MAX));
+    let more = bad_count.saturating_sub(bad.len().try_into().unwrap_or(u64::MAX));
     if more != 0 {
         text.push_str(&format!("{}: and {more} more bad lines\n", path.display()));
     }
@@ -212,6 +186,7 @@ fn told(bad: &[BadLine], count: u64, path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::samples;
     use crate::store::tests::{check, fleet, sample, store};
 
     const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
@@ -261,7 +236,7 @@ mod tests {
         assert!(refused.refused);
         assert_eq!((refused.bad_count, refused.bad.len()), (31, TOLD));
         assert_eq!(count(&store), 0);
-        let said = told(&refused.bad, refused.bad_count, Path::new("october.ndjson"));
+        let said = told(&refused, Path::new("october.ndjson"));
         assert!(said.starts_with("october.ndjson:1501: check other is not defined"), "{said}");
         assert!(said.ends_with("october.ndjson: and 11 more bad lines\n"), "{said}");
         let taken = imported(&store, &text, &terms(&store, true)).unwrap();

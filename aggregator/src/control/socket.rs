@@ -19,7 +19,7 @@ use super::{Answer, Command, Context, Refused, perform};
 use crate::running::Running;
 
 /// The most bytes of a command.
-pub(super) const MAX_COMMAND_BYTES: u64 = 64 << 10;
+pub(super) const MAX_COMMAND_BYTES: u64 = 1 << 20;
 /// How long a command and its answer may take together.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Commands at one time; further ones wait in the kernel's queue.
@@ -167,7 +167,7 @@ pub(crate) async fn done(
     running: &Running,
     context: Context,
 ) -> Result<Result<Answer, Refused>, crate::store::StoreError> {
-    let told = serde_json::to_string(&command).expect("a command has only text keys and writes to memory");
+    let told = command.told();
     let done = running.store.write(move |tx| perform(tx, &command, &context)).await?;
     match &done {
         Ok(_answer) => {

@@ -28,13 +28,13 @@ fn fleet(database: &Path) -> Fleet {
 }
 
 /// A server of nothing but the socket.
-struct Served {
-    fleet: Fleet,
-    running: Running,
+pub(crate) struct Served {
+    pub(crate) fleet: Fleet,
+    pub(crate) running: Running,
     task: tokio::task::JoinHandle<()>,
 }
 
-async fn serve(database: PathBuf) -> Served {
+pub(crate) async fn serve(database: PathBuf) -> Served {
     let fleet = fleet(&database);
     let store = Store::open(&database).unwrap();
     let clock = Clock::system();

@@ -15,6 +15,9 @@ use super::{OLDEST_SQLITE, StoreError};
 const PRIVATE: u32 = 0o600;
 /// How long a statement waits for another process (a backup, a person's shell) before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many pages of 4 KiB the write-ahead log holds before it is copied into the file: more than a busy
+/// second's, so that a page which changes with every commit is copied once for many.
+const WAL_PAGES: i64 = 8_192;
 /// The write-ahead log is cut back to this when it is reset, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 /// Pages that a connection keeps in memory, in KiB.
@@ -86,6 +89,7 @@ pub(super) fn read_write(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     must_be(&connection, path, "journal_mode", "wal")?;
     must_be(&connection, path, "synchronous", "2")?;
