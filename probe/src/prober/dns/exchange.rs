@@ -122,7 +122,7 @@ async fn over_udp(
     source: Option<IpAddr>,
     record: &mut Record,
 ) -> Result<Message, Failure> {
-    let of_server = |error: &io::Error| of_udp(error, server);
+    let of_server = |error: &io::Error| of_dial(failure::of_connect(error, server, source.is_some()));
     let from = source.unwrap_or(match server {
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -184,8 +184,4 @@ fn of_dial(failure: Failure) -> Failure {
     let reason = if refused.contains(&failure.reason) { Reason::DnsUnreachable } else { failure.reason };
     let reason = if reason == Reason::ConnectTimeout { Reason::DnsTimeout } else { reason };
     Failure { reason, phase: Phase::Resolve, ..failure }
-}
-
-fn of_udp(error: &io::Error, server: SocketAddr) -> Failure {
-    of_dial(failure::of_connect(error, server, true))
 }

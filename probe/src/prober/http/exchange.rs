@@ -35,6 +35,10 @@ use super::{LOCATION, MAX_HEAD_BYTES, MAX_HEADERS, body, redirect};
 /// How many bytes of a body an HTTP/2 target may send ahead of our reading.
 const WINDOW_BYTES: u32 = 1 << 20;
 
+/// Beyond this an HTTP/2 head is not even taken in. Larger than [`MAX_HEAD_BYTES`], since all that the
+/// library says of it is that the protocol was broken.
+const HARD_HEAD_BYTES: u32 = 256 << 10;
+
 /// Which HTTP is spoken over a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -76,7 +80,7 @@ impl<'q> Ask<'_, 'q> {
                 let opened = http2::Builder::new(tasks.clone())
                     .initial_stream_window_size(WINDOW_BYTES)
                     .initial_connection_window_size(WINDOW_BYTES)
-                    .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+                    .max_header_list_size(HARD_HEAD_BYTES)
                     .handshake(io)
                     .await;
                 let _ends_with_us = AbortOnDrop(tasks);

@@ -209,7 +209,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 async fn a_compressed_body_is_judged_decoded_and_a_bomb_ends_at_the_limit() {
     let encoded = |body: &[u8]| response_with("200 OK", "content-encoding: gzip\r\n", body);
     let good = targets::saying(encoded(&gzip(b"a Cart"))).await;
-    let bomb = targets::saying(encoded(&gzip(&vec![0; 100 << 20]))).await;
+    let bomb = targets::saying(encoded(&gzip(&vec![0; 10 << 20]))).await;
     let broken = targets::saying(encoded(b"not gzip at all")).await;
     let cart = |target| expecting(target, |expect| expect.body_contains = Some("Cart".into()));
     assert_eq!(verdict(&ask(cart(good)).await), UP);
@@ -283,10 +283,16 @@ async fn the_request_says_who_asks_and_for_what() {
     }
 }
 
-async fn http2_target() -> SocketAddr {
-    targets::serving(|stream| async move {
-        let service = service_fn(|_request| async {
-            Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"hello"))))
+/// A target that speaks HTTP/2, with that many header fields of that many bytes.
+async fn http2_target(fields: usize, bytes: usize) -> SocketAddr {
+    targets::serving(move |stream| async move {
+        let service = service_fn(move |_request| async move {
+            let mut response = hyper::Response::new(Full::new(Bytes::from_static(b"hello")));
+            for field in 0..fields {
+                let name = hyper::header::HeaderName::try_from(format!("x-{field}")).unwrap();
+                response.headers_mut().insert(name, "y".repeat(bytes).parse().unwrap());
+            }
+            Ok::<_, Infallible>(response)
         });
         let _ended = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service)
@@ -297,11 +303,24 @@ async fn http2_target() -> SocketAddr {
 
 #[tokio::test]
 async fn http_2_is_spoken_by_prior_knowledge_where_the_check_says_so() {
-    let mut question = expecting(http2_target().await, |expect| expect.body_contains = Some("hello".into()));
+    let mut question = expecting(http2_target(0, 0).await, |expect| expect.body_contains = Some("hello".into()));
     question.version = HttpVersion::Http2;
     let seen = ask(question).await;
     assert_eq!(verdict(&seen), UP, "{seen:?}");
     assert_eq!(seen.evidence.hops[0].version.as_deref(), Some("HTTP/2"));
+}
+
+#[tokio::test]
+async fn the_limits_of_a_head_hold_for_http_2_too() {
+    let too_large = Reason::HttpHeadersTooLarge;
+    for (fields, bytes, reason) in
+        [(200, 1, too_large.clone()), (3, 30_000, too_large), (10, 100_000, Reason::HttpMalformed)]
+    {
+        let mut question = get_from(http2_target(fields, bytes).await);
+        question.version = HttpVersion::Http2;
+        let seen = ask(question).await;
+        assert_eq!(verdict(&seen), down(reason, Phase::FirstByte), "{fields} × {bytes}: {seen:?}");
+    }
 }
 
 #[tokio::test]
