@@ -6,6 +6,7 @@
 
 mod assemble;
 mod evidence;
+pub mod html;
 pub mod json;
 pub mod model;
 #[cfg(test)]
@@ -167,7 +168,7 @@ pub fn build(conn: &Connection, request: &ReportRequest, now: Timestamp) -> Resu
 pub fn render(report: &Report, format: Format) -> String {
     match format {
         Format::Json => json::render(report),
-        Format::Html => json::render(report),
+        Format::Html => html::render(report),
     }
 }
 

@@ -243,3 +243,46 @@ fn who_is_not_there_is_named_with_those_who_are() {
     assert!(error(month).contains("2026-13"));
     assert_eq!(error(asked(10, 10)), "the window ends before it begins");
 }
+
+#[test]
+fn what_the_fleet_file_and_targets_say_is_escaped() {
+    let hostile =
+        FLEET.replace("The shop", "<script>alert(1)</script>").replace("database upgrade", "a \\\"b\\\" <i>c</i>");
+    let shelf = shelf(&hostile);
+    store(&shelf, &two_hours(&shelf));
+    let page = render(&built(&shelf, &asked(0, 120), 200).unwrap(), Format::Html);
+    assert!(!page.contains("<script") && !page.contains("<i>c</i>"));
+    assert!(page.contains("&#60;script&#62;alert(1)"), "the name is there, as text");
+}
+
+#[test]
+fn the_page_needs_no_network() {
+    let page = render(&built(&filled(), &asked(0, 120), 200).unwrap(), Format::Html);
+    assert!(page.contains("default-src 'none'"));
+    for way_out in ["src=", "url(http", "@import", "<link", "<script"] {
+        assert!(!page.contains(way_out), "{way_out}");
+    }
+}
+
+#[test]
+fn every_availability_on_the_page_has_its_coverage_and_every_gap_its_cases() {
+    let shelf = shelf(FLEET);
+    let mut samples = two_hours(&shelf);
+    let quiet = Span::new(Timestamp::from_ms(START + 10 * MINUTE), Timestamp::from_ms(START + 20 * MINUTE));
+    samples.retain(|sample| !quiet.contains(sample.scheduled_at));
+    store(&shelf, &samples);
+    let page = render(&built(&shelf, &asked(0, 120), 200).unwrap(), Format::Html);
+    for part in
+        ["Delivered", "coverage 90.909\u{202f}%", "at worst 86.363\u{202f}%", "at best 95.454\u{202f}%", "at least"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("100.000"), "only the whole is 100 %");
+}
+
+#[test]
+fn a_file_that_ends_in_a_format_is_written_in_it() {
+    assert_eq!(Format::of_ending(Path::new("october.html")), Some(Format::Html));
+    assert_eq!(Format::of_ending(Path::new("october.JSON")), Some(Format::Json));
+    assert_eq!(Format::of_ending(Path::new("-")), None);
+}
