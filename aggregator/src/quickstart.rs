@@ -4,8 +4,8 @@
 //! agent's, let in with real tokens over mutual TLS, and alerts go through the outbox to a webhook. Owns the
 //! story and how it is told; decides nothing that a figure depends on.
 
+mod closing;
 mod demo;
-mod figures;
 mod probes;
 mod script;
 mod sink;
@@ -33,6 +33,7 @@ use url::Url;
 
 use crate::definition::{Fleet, Service};
 use crate::fleet_file::FleetFileErrors;
+use crate::report::ReportError;
 use crate::running::Running;
 use crate::serve::{self, ServeError, Served};
 use crate::store::{StoreError, definitions, samples};
@@ -48,6 +49,8 @@ use terminal::Terminal;
 
 /// How often the verdicts are looked at where no sample arrives.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after the story's end its report is made: by then every probe has reported past it.
+const REPORT_AFTER: Duration = Duration::from_secs(3);
 /// How far back the living story looks, in ms.
 const LOOK_BACK_MS: i64 = 600_000;
 
@@ -103,6 +106,9 @@ pub enum QuickstartError {
         /// Why.
         source: Box<JoinError>,
     },
+    /// There is no report.
+    #[error("can't write the report: {0}")]
+    Report(#[from] Box<ReportError>),
     /// A probe can't go on.
     #[error("a probe stopped: {0}")]
     Agent(#[from] AgentError),
@@ -198,10 +204,8 @@ impl Play {
                 () = either(&mut arrivals, &mut looks) => self.look(start).await?,
             }
         }
-        if self.demo.is_none() {
-            self.report(start, stage).await?;
-        }
-        Ok(())
+        self.terminal.close();
+        if self.demo.is_none() { self.close(Span::new(start, self.now()), stage).await } else { Ok(()) }
     }
 
     /// What the demo does when; nothing where there is none.
@@ -211,7 +215,8 @@ impl Play {
         }
         let at = |ms: i64| begin + Duration::from_millis(ms.unsigned_abs());
         let scenes = self.script.scenes().map(|(from, scene)| Cue { at: at(from), what: What::Scene(scene) });
-        scenes.chain([Cue { at: at(self.script.end_ms()), what: What::End }]).collect()
+        let end = at(self.script.end_ms()) + REPORT_AFTER;
+        scenes.chain([Cue { at: end, what: What::End }]).collect()
     }
 
     async fn play_cue(&mut self, what: What, start: Timestamp, stage: &Stage) -> Result<(), QuickstartError> {
@@ -224,7 +229,12 @@ impl Play {
                 }
                 Ok(())
             }
-            What::End => self.report(start, stage).await,
+            What::End => {
+                self.close(Span::new(start, start.plus_ms(self.script.end_ms())), stage).await?;
+                self.terminal
+                    .say("\n  That was the story. The shop stays open, the probes go on looking: see the page.\n");
+                Ok(())
+            }
         }
     }
 
@@ -254,20 +264,17 @@ impl Play {
         format!("{} · {samples} samples · http://{}/ · Ctrl-C ends it", verdicts.join(" · "), self.served.web_addr)
     }
 
-    /// The figures of the time from `start` on, and the report.
-    async fn report(&self, start: Timestamp, stage: &Stage) -> Result<(), QuickstartError> {
-        let window = Span::new(start, self.now());
+    /// Tells the figures of `window` and writes its report.
+    async fn close(&self, window: Span, stage: &Stage) -> Result<(), QuickstartError> {
+        let report = closing::report(&self.served.running, window).await?;
         let truth = script::truth(&self.changes);
-        for service in &self.fleet.services {
-            let id = service.id.clone();
-            let record =
-                self.served.running.store.read(move |conn| definitions::service_record(conn, &id, window)).await?;
-            let Some(record) = record else { continue };
-            for text in figures::of(service, &assess(&record, window, window.to), window.from, truth) {
+        for service in &report.services {
+            for text in closing::figures(service, truth) {
                 self.terminal.say(&text);
             }
         }
-        let _where = stage.report("json");
+        let [html, json] = closing::write(&report, stage)?;
+        self.terminal.say(&format!("\n  the report is in {}\n           and in {}", html.display(), json.display()));
         Ok(())
     }
 

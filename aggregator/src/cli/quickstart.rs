@@ -56,6 +56,7 @@ fn failure(error: QuickstartError) -> Failure {
         | QuickstartError::Vantage { .. }
         | QuickstartError::Serve(_)
         | QuickstartError::Join { .. }
+        | QuickstartError::Report(_)
         | QuickstartError::Agent(_) => Failure::Unavailable(error.to_string()),
     }
 }
