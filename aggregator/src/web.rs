@@ -16,8 +16,11 @@ mod live;
 mod local;
 mod metrics;
 mod pages;
+mod reports;
 mod shade;
 mod strip;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::io;
@@ -42,6 +45,8 @@ struct Web {
     streams: Arc<Semaphore>,
     /// What was read and judged a moment ago.
     cache: Arc<figures::Cache>,
+    /// Turns for building reports.
+    builds: Arc<Semaphore>,
     /// Whether the evaluator lives.
     pulse: health::Pulse,
 }
@@ -55,7 +60,8 @@ pub async fn run(listener: TcpListener, running: Running) -> io::Result<()> {
     let pulse = health::Pulse::default();
     tokio::spawn(pulse.clone().watch(running.clone()));
     let streams = Arc::new(Semaphore::new(live::MAX_STREAMS));
-    let web = Web { running, streams, cache: Arc::default(), pulse };
+    let builds = Arc::new(Semaphore::new(reports::MAX_BUILDS));
+    let web = Web { running, streams, cache: Arc::default(), builds, pulse };
     door::serve(listener, router(web), stop).await;
     Ok(())
 }
@@ -70,6 +76,7 @@ fn router(web: Web) -> Router {
         .route("/api/v1/services/{id}", get(api::service))
         .route("/api/v1/incidents", get(api::incidents))
         .route("/api/v1/probes", get(api::probes))
+        .route("/report/{customer}/{month}", get(reports::month))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -56,6 +56,12 @@ impl Zone {
         at.strftime(format).to_string()
     }
 
+    /// The month of `at`: `2026-11` and "November 2026".
+    pub(super) fn month(&self, at: Timestamp) -> (String, String) {
+        let at = self.zoned(at);
+        (at.strftime("%Y-%m").to_string(), at.strftime("%B %Y").to_string())
+    }
+
     /// [`Zone::moment`] to the minute.
     pub(super) fn minute(&self, at: Timestamp, now: Timestamp) -> String {
         let exact = self.moment(at, now);

@@ -135,6 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_of_a_second_is_never_painted_over_by_the_up_around_it() {
+        let timeline = [
+            (span(0, 1_000), Verdict::Up),
+            (span(1_000, 2_000), Verdict::Unknown),
+            (span(2_000, DAY), Verdict::Degraded),
+        ];
+        assert_eq!(shade_at(&strip(span(0, DAY), timeline, &[]), 0), Shade::Unknown);
+    }
+
+    #[test]
     fn what_was_before_the_life_stays_blank() {
         let runs = strip(span(0, DAY), [(span(DAY / 2, DAY), Verdict::Up)], &[]);
         assert_eq!(runs.iter().map(|run| run.shade).collect::<Vec<_>>(), [Shade::Blank, Shade::Up]);

@@ -12,6 +12,7 @@ pub(super) mod strip;
 use std::collections::BTreeMap;
 
 use nines_shared::id::RegionId;
+use nines_shared::sample::Phase;
 use nines_shared::time::{Span, Timestamp};
 
 use super::figures::DAY_MS;
@@ -120,6 +121,35 @@ impl Availability {
         };
         Self { value, coverage, between }
     }
+}
+
+/// A reason's code as words: "connect refused", "HTTP status".
+pub(super) fn reason_words(code: &str) -> String {
+    let words = words::code(code);
+    for (start, name) in [("http ", "HTTP "), ("dns ", "DNS "), ("tls ", "TLS ")] {
+        if let Some(rest) = words.strip_prefix(start) {
+            return format!("{name}{rest}");
+        }
+    }
+    words
+}
+
+/// In which phase something failed, as part of a sentence; the code itself where this version does not know it.
+pub(super) fn phase_words(code: &str) -> String {
+    match Phase::ALL.into_iter().find(|phase| phase.code() == code) {
+        Some(Phase::Resolve) => "while resolving the name".to_owned(),
+        Some(Phase::Connect) => "while connecting".to_owned(),
+        Some(Phase::Tls) => "in the TLS handshake".to_owned(),
+        Some(Phase::FirstByte) => "while waiting for the first byte".to_owned(),
+        Some(Phase::Transfer) => "while reading the body".to_owned(),
+        None => format!("in {}", words::code(code)),
+    }
+}
+
+/// With a capital letter at its start.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The window in words: "last 24 hours", or "first 8 min" of a life that is shorter.

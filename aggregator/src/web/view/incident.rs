@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use nines_shared::id::{RegionId, ServiceId};
 use nines_shared::time::Timestamp;
 
-use super::{Moment, Names};
+use super::{Moment, Names, phase_words, reason_words, sentence};
 use crate::definition::{Fleet, Severity};
-use crate::incident::common::{Finding, why};
-use crate::incident::{Incident, Kind, Subject};
+use crate::incident::common::{Aspect, Finding};
+use crate::incident::{Incident, Kind, Scene, Subject};
 use crate::store::incidents::Note;
 use crate::web::local::Zone;
 use crate::web::shade::Shade;
@@ -76,7 +76,7 @@ pub(in crate::web) fn card(incident: &Incident, subjects: &Subjects, now: Timest
         calm: !incident.is_open() || incident.kind != Kind::Outage,
         title: title(incident, &subjects.name(&incident.subject)),
         length: format!("for {}", words::duration(incident.span(now).length_ms())),
-        why: sentence(&words::code(&why(scene))),
+        why: why(scene, &subjects.names),
         detail: scene.detail.clone().unwrap_or_default(),
         since: Moment::named(instants.started_at, &zone, now),
         regions: regions(incident, &subjects.names),
@@ -121,10 +121,34 @@ fn regions(incident: &Incident, names: &Names) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// With a capital letter at its start.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// What the failing samples have in common, as a sentence: "HTTP status 503 while waiting for the first byte, at
+/// 192.0.2.10:443"; where they have no reason in common, the reasons.
+fn why(scene: &Scene, names: &Names) -> String {
+    let find = |aspect| scene.findings.iter().find(|finding| finding.aspect == aspect);
+    let common = |aspect| find(aspect).and_then(Finding::common);
+    let mut text = match (common(Aspect::Reason), find(Aspect::Reason)) {
+        (Some(reason), _) => reason_words(reason),
+        (None, Some(differing)) => {
+            let each = differing
+                .values
+                .iter()
+                .map(|shows| format!("{} ({})", reason_words(&shows.value), names.list(&shows.regions)));
+            words::list(&each.collect::<Vec<_>>())
+        }
+        (None, None) => String::new(),
+    };
+    if let Some(status) = common(Aspect::Status) {
+        text.push_str(&if text.ends_with("status") { format!(" {status}") } else { format!(", status {status}") });
+    }
+    if let Some(phase) = common(Aspect::Phase) {
+        text.push(' ');
+        text.push_str(&phase_words(phase));
+    }
+    if let Some(address) = common(Aspect::Address) {
+        text.push_str(", at ");
+        text.push_str(address);
+    }
+    sentence(text.trim_start_matches([',', ' ']))
 }
 
 /// The page of one incident.

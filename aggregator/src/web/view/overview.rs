@@ -8,7 +8,7 @@ use nines_shared::time::Span;
 use super::incident::IncidentCard;
 use super::probe::ProbeRow;
 use super::strip::{self, StripView};
-use super::{Availability, Names, Standing, window_words};
+use super::{Availability, Names, Standing, phase_words, reason_words, sentence, window_words};
 use crate::definition::Customer;
 use crate::web::figures::{CheckFigures, Figures};
 use crate::web::shade::Shade;
@@ -32,6 +32,9 @@ pub(in crate::web) struct Overview {
 #[derive(Clone, Debug)]
 pub(in crate::web) struct Group {
     pub(in crate::web) customer: String,
+    pub(in crate::web) customer_id: String,
+    /// The month that runs, such as `2026-11`, and how people call it.
+    pub(in crate::web) month: (String, String),
     /// "Europe/Berlin (CET)".
     pub(in crate::web) zone: String,
     pub(in crate::web) cards: Vec<Card>,
@@ -76,6 +79,8 @@ pub(in crate::web) fn groups(customers: &[Customer], services: &[Arc<Figures>], 
         let first = theirs.first()?;
         Some(Group {
             customer: customer.name.clone(),
+            customer_id: customer.id.to_string(),
+            month: first.zone.month(first.now()),
             zone: format!("{} ({})", first.zone.name(), first.zone.abbreviation(first.now())),
             cards: theirs.iter().map(|figures| card(figures, names)).collect(),
         })
@@ -116,11 +121,13 @@ fn check_row(figures: &CheckFigures, life: Span, names: &Names) -> CheckRow {
     }
 }
 
-/// What a sample says in a few words: "connect refused in connect", "182 ms".
+/// What a sample says in a few words: "Connect refused while connecting", "182 ms".
 pub(in crate::web) fn why(sample: &Sample) -> String {
     match (&sample.reason, sample.phase) {
-        (Some(reason), Some(phase)) => format!("{} in {}", words::code(reason.code()), words::code(phase.code())),
-        (Some(reason), None) => words::code(reason.code()),
+        (Some(reason), Some(phase)) => {
+            sentence(&format!("{} {}", reason_words(reason.code()), phase_words(phase.code())))
+        }
+        (Some(reason), None) => sentence(&reason_words(reason.code())),
         (None, _) => sample.duration_us.map(words::latency).unwrap_or_default(),
     }
 }
@@ -139,7 +146,8 @@ pub(in crate::web) fn headline(groups: &[Group], regions: &[String]) -> (Shade, 
         [] => "No region looks yet.".to_owned(),
         some => format!("We look from {}.", words::list(some)),
     };
-    let lead = format!("{} of {} up. {from}", up.len(), words::count(cards.len(), "service"));
+    let are = if up.len() == 1 { "is" } else { "are" };
+    let lead = format!("{} of {} {are} up. {from}", up.len(), words::count(cards.len(), "service"));
     if cards.is_empty() {
         return (Shade::Blank, "No services yet.".to_owned(), "The fleet file names none.".to_owned());
     }
