@@ -76,103 +76,18 @@ async fn start(folder: &Path) -> Anything<(Running, Arc<Fleet>)> {
     Ok((running, fleet))
 }
 
+/// `page.toml` with its times filled in, so that the story always ends now.
 fn fleet_file(now: Timestamp) -> String {
-    let at = |ago: i64| nines::uptime::calendar::utc(now.plus_ms(-ago));
-    format!(
-        r#"
-environment = "example"
-
-[aggregator]
-probes   = "127.0.0.1:7443"
-web      = "127.0.0.1:8080"
-database = "nines.db"
-
-[[region]]
-id = "eu-west"
-name = "Ireland"
-[[region]]
-id = "us-east"
-name = "Virginia"
-[[region]]
-id = "ap-south"
-name = "Mumbai"
-
-[[customer]]
-id = "acme"
-name = "Acme GmbH"
-timezone = "Europe/Berlin"
-[[customer]]
-id = "harbour"
-name = "Harbour Freight Lines"
-timezone = "America/New_York"
-
-[[service]]
-id = "shop"
-name = "Shop"
-customer = "acme"
-since = "{month}"
-slo = {{ availability = 99.95, window = "30d" }}
-[[service]]
-id = "checkout"
-name = "Checkout API"
-customer = "acme"
-since = "{week}"
-slo = {{ availability = 99.9, window = "30d" }}
-[[service]]
-id = "tracking"
-name = "Tracking"
-customer = "harbour"
-since = "{week}"
-[[service]]
-id = "portal"
-name = "Customer portal"
-customer = "harbour"
-since = "{young}"
-
-[[check]]
-id = "shop-home"
-service = "shop"
-interval = "1m"
-http = {{ url = "https://shop.example/", expect = {{ status = ["2xx"] }} }}
-[[check]]
-id = "shop-dns"
-service = "shop"
-interval = "5m"
-dns = {{ name = "shop.example", type = "A", server = "udp://192.0.2.53:53" }}
-[[check]]
-id = "shop-certificate"
-service = "shop"
-interval = "10m"
-tls = {{ address = "shop.example:443" }}
-[[check]]
-id = "checkout-health"
-service = "checkout"
-interval = "1m"
-http = {{ url = "https://api.shop.example/health" }}
-[[check]]
-id = "tracking-search"
-service = "tracking"
-interval = "1m"
-http = {{ url = "https://tracking.example/search?q=container" }}
-[[check]]
-id = "portal-login"
-service = "portal"
-interval = "10s"
-timeout = "5s"
-http = {{ url = "https://portal.example/login" }}
-
-[[maintenance]]
-service = "checkout"
-from = "{m_from}"
-to = "{m_to}"
-reason = "database upgrade"
-"#,
-        month = at(30 * DAY),
-        week = at(7 * DAY),
-        young = at(20 * MINUTE),
-        m_from = at(8 * HOUR),
-        m_to = at(7 * HOUR),
-    )
+    let times = [
+        ("30 DAYS AGO", 30 * DAY),
+        ("20 MINUTES AGO", 20 * MINUTE),
+        ("8 HOURS AGO", 8 * HOUR),
+        ("7 HOURS AGO", 7 * HOUR),
+        ("7 DAYS AGO", 7 * DAY),
+    ];
+    times.into_iter().fold(include_str!("page.toml").to_owned(), |text, (word, ago)| {
+        text.replace(word, &nines::uptime::calendar::utc(now.plus_ms(-ago)))
+    })
 }
 
 /// Everything that happened before `now`.

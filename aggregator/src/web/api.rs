@@ -139,7 +139,7 @@ async fn all_services(web: &Web) -> Result<Services, PageError> {
         schema: "nines.services/1",
         now,
         environment: fleet.environment.clone(),
-        services: figures.iter().map(|figures| service_now(figures)).collect(),
+        services: figures.iter().map(service_now).collect(),
     })
 }
 

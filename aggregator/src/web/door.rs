@@ -21,17 +21,17 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at one time; further ones wait in the kernel's queue.
-pub const MAX_CONNECTIONS: usize = 1_024;
+pub(super) const MAX_CONNECTIONS: usize = 1_024;
 /// How long a connection may take to send a request's head, idle time between requests included.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may refuse to take what we write.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
-pub const MAX_HEAD_BYTES: usize = 16 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The most header fields of a request.
-pub const MAX_HEADERS: usize = 64;
+pub(super) const MAX_HEADERS: usize = 64;
 /// How long open connections may finish what they are at when the process stops.
-pub const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait when the system can't accept, for instance because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 

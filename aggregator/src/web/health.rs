@@ -12,9 +12,9 @@ use super::Web;
 use crate::running::Running;
 
 /// The evaluator ticks at least once a second; without any tick for this long it is taken for stuck.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long the store may take to answer the simplest question.
-pub const STORE_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// When the evaluator was last seen to tick.

@@ -19,9 +19,9 @@ use super::Web;
 use crate::running::Running;
 
 /// Open streams at one time; whoever comes after polls.
-pub const MAX_STREAMS: usize = 512;
+pub(super) const MAX_STREAMS: usize = 512;
 /// The least time between two events of a stream.
-pub const MIN_GAP: Duration = Duration::from_secs(1);
+pub(super) const MIN_GAP: Duration = Duration::from_secs(1);
 /// A stream that has nothing to say still shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What is written and not yet taken by a reader, in events.

@@ -18,9 +18,9 @@ use super::pages::{PageError, refusal};
 use crate::report::{self, Format, Report, ReportError, ReportRequest, Time};
 
 /// Reports that are built at one time.
-pub const MAX_BUILDS: usize = 1;
+pub(super) const MAX_BUILDS: usize = 1;
 /// How long a request waits for its turn.
-pub const TURN: Duration = Duration::from_secs(10);
+pub(super) const TURN: Duration = Duration::from_secs(10);
 
 pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(String, String)>) -> Response {
     let (month, format) = match file.strip_suffix(".json") {

@@ -8,7 +8,7 @@ use crate::uptime::Verdict;
 
 /// What is shown. The order is that of visibility: where two meet, the later one is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Shade {
+pub(super) enum Shade {
     /// Nothing to say: outside the life of what is shown.
     Blank,
     /// It works.
@@ -47,10 +47,10 @@ impl From<Outcome> for Shade {
 
 impl Shade {
     /// Those that the page's legend explains.
-    pub const LEGEND: [Self; 5] = [Self::Up, Self::Degraded, Self::Down, Self::Unknown, Self::Maintenance];
+    pub(super) const LEGEND: [Self; 5] = [Self::Up, Self::Degraded, Self::Down, Self::Unknown, Self::Maintenance];
 
     /// The word as a sentence wants it: "Shop is …".
-    pub const fn phrase(self) -> &'static str {
+    pub(super) const fn phrase(self) -> &'static str {
         match self {
             Self::Blank => "without data",
             Self::Up => "up",
@@ -62,7 +62,7 @@ impl Shade {
     }
 
     /// Where its bars begin, in per cent of a strip's height from the top: an outage stands out without colour.
-    pub const fn top(self) -> u8 {
+    pub(super) const fn top(self) -> u8 {
         match self {
             Self::Down => 0,
             Self::Blank | Self::Up | Self::Maintenance | Self::Degraded | Self::Unknown => 14,
@@ -70,7 +70,7 @@ impl Shade {
     }
 
     /// The word that people read and programs get.
-    pub const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Blank => "no data",
             Self::Up => "up",
@@ -82,7 +82,7 @@ impl Shade {
     }
 
     /// The name of its class in the style sheet and of its sign in the page's sprite.
-    pub const fn class(self) -> &'static str {
+    pub(super) const fn class(self) -> &'static str {
         match self {
             Self::Blank => "blank",
             Self::Up => "up",

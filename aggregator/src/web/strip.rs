@@ -9,26 +9,26 @@ use super::shade::Shade;
 use crate::uptime::Verdict;
 
 /// Cells of a strip: ten minutes each over a day, and wide enough to see on a phone.
-pub const CELLS: usize = 144;
+pub(super) const CELLS: usize = 144;
 
 /// A run of neighbouring cells of one shade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub(super) struct Run {
     /// What it shows.
-    pub shade: Shade,
+    pub(super) shade: Shade,
     /// Its first cell.
-    pub from: usize,
+    pub(super) from: usize,
     /// The first cell after it.
-    pub to: usize,
+    pub(super) to: usize,
     /// From the first to the last instant of that shade in these cells, which may lie inside the drawn edges.
-    pub span: Span,
+    pub(super) span: Span,
 }
 
 /// `window` in [`CELLS`] cells, as runs from left to right that together cover all of them.
 ///
 /// `timeline` holds verdicts in order; what it does not cover stays [`Shade::Blank`]. Maintenance in
 /// `excluded` lies over any verdict. An instant however short colours its whole cell.
-pub fn strip(window: Span, timeline: impl IntoIterator<Item = (Span, Verdict)>, excluded: &[Span]) -> Vec<Run> {
+pub(super) fn strip(window: Span, timeline: impl IntoIterator<Item = (Span, Verdict)>, excluded: &[Span]) -> Vec<Run> {
     let mut cells = [Cell { shade: Shade::Blank, span: window }; CELLS];
     if !window.is_empty() {
         for (span, verdict) in timeline {
