@@ -186,6 +186,15 @@ async fn a_closed_spool_says_so() {
     assert!(matches!(other.append(&samples(0..1)).await, Err(SpoolError::Closed)));
 }
 
+#[tokio::test]
+async fn a_file_that_fails_ends_the_spool_and_promises_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = Spool::open(state.path(), ROOM).unwrap();
+    rusqlite::Connection::open(state.path().join(SPOOL_FILE)).unwrap().execute_batch("DROP TABLE sample").unwrap();
+    assert!(matches!(spool.append(&samples(0..1)).await, Err(SpoolError::Closed)));
+    spool.ended().await;
+}
+
 /// A spool whose disk is full from the start, worked by hand: its thread is this test.
 struct FullDisk {
     keeper: Keeper,
