@@ -166,7 +166,9 @@ pub fn headline(incident: &Incident) -> String {
         _ if incident.withdrawn => format!("was taken for {what} since {since}, which late results disprove"),
         None => format!("is {what} since {since}"),
         Some(ended_at) => {
-            let length = Shown(ended_at.since(incident.instants.started_at));
+            let ms = ended_at.since(incident.instants.started_at);
+            // Milliseconds say something only of what is shorter than a second.
+            let length = Shown(if ms < 1_000 { ms } else { ms - ms % 1_000 });
             format!("was {what} for {length} from {since}")
         }
     };
@@ -205,4 +207,89 @@ pub fn why(scene: &Scene) -> String {
 fn listed(regions: &[RegionId]) -> String {
     let names: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use nines_shared::sample::{Certificate, Hop, Phase, Phases, Reason, SampleKind, TlsEvidence};
+
+    use super::*;
+
+    fn down(region: &str, reason: Reason, evidence: Evidence) -> Sample {
+        Sample {
+            check: "shop-home".parse().unwrap(),
+            region: region.parse().unwrap(),
+            probe: None,
+            kind: SampleKind::Planned,
+            scheduled_at: Timestamp::from_ms(0),
+            started_at: Timestamp::from_ms(0),
+            outcome: Outcome::Down,
+            reason: Some(reason),
+            phase: Some(Phase::FirstByte),
+            detail: None,
+            duration_us: None,
+            phases_us: Phases::default(),
+            attempt: 1,
+            trace_id: None,
+            evidence: Some(Box::new(evidence)),
+        }
+    }
+
+    fn at(address: &str) -> Evidence {
+        Evidence { address: Some(address.parse().unwrap()), ..Evidence::default() }
+    }
+
+    fn find(found: &[Finding], aspect: Aspect) -> &Finding {
+        found.iter().find(|finding| finding.aspect == aspect).unwrap()
+    }
+
+    #[test]
+    fn what_all_failures_share_is_common_and_what_they_do_not_is_told_by_region() {
+        let samples = [
+            down("us-east", Reason::HttpTimeout, at("192.0.2.1:443")),
+            down("eu-west", Reason::HttpTimeout, at("192.0.2.2:443")),
+            Sample { outcome: Outcome::Up, ..down("ap-south", Reason::Slow, at("192.0.2.3:443")) },
+        ];
+        let found = findings(&samples);
+        assert_eq!(find(&found, Aspect::Reason).common(), Some("http_timeout"));
+        assert_eq!(find(&found, Aspect::Phase).common(), Some("first_byte"));
+        let addresses = find(&found, Aspect::Address);
+        assert_eq!(addresses.common(), None);
+        assert_eq!(addresses.values.len(), 2, "only failing samples speak");
+        assert_eq!(addresses.values[0].regions, ["us-east".parse().unwrap()]);
+        let scene = Scene { findings: found, ..Scene::default() };
+        assert_eq!(why(&scene), "http_timeout in first_byte");
+    }
+
+    #[test]
+    fn what_one_failure_lacks_is_not_common_to_all() {
+        let samples = [
+            down("us-east", Reason::HttpTimeout, at("192.0.2.1:443")),
+            down("eu-west", Reason::DnsTimeout, Evidence::default()),
+        ];
+        let found = findings(&samples);
+        assert_eq!(find(&found, Aspect::Address).common(), None);
+        let scene = Scene { findings: found, ..Scene::default() };
+        assert_eq!(why(&scene), "dns_timeout (eu-west), http_timeout (us-east) in first_byte");
+    }
+
+    #[test]
+    fn a_certificate_and_a_status_are_told_and_the_targets_words_can_not_draw() {
+        let leaf = Certificate {
+            subject: "CN=\u{1b}[31mshop".into(),
+            issuer: String::new(),
+            names: Vec::new(),
+            not_before: Timestamp::from_ms(0),
+            not_after: Timestamp::from_ms(1_790_000_000_000),
+            sha256: "ab".repeat(32),
+        };
+        let hop =
+            Hop { url: String::new(), address: None, status: Some(503), version: None, phases_us: Phases::default() };
+        let tls = TlsEvidence { chain: vec![leaf], ..TlsEvidence::default() };
+        let evidence = Evidence { hops: vec![hop], tls: Some(tls), ..Evidence::default() };
+        let found = findings(&[down("us-east", Reason::HttpStatus, evidence)]);
+        assert_eq!(find(&found, Aspect::Status).common(), Some("503"));
+        let shown = find(&found, Aspect::Certificate).common().unwrap();
+        assert_eq!(shown, "CN= [31mshop until 2026-09-21T14:13:20Z (abababababababab)");
+    }
 }

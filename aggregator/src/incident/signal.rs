@@ -165,3 +165,42 @@ fn without(span: Span, excluded: &[Span], state: State) -> Vec<(Span, State)> {
     let pieces = split(span, excluded).into_iter();
     pieces.map(|(part, inside)| (part, if inside { State::Neutral } else { state })).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: i64, to: i64) -> Span {
+        Span::new(Timestamp::from_ms(from), Timestamp::from_ms(to))
+    }
+
+    #[test]
+    fn a_failure_inside_excluded_time_does_not_count_and_good_time_there_does() {
+        let excluded = [span(10, 20), span(30, 40)];
+        let pieces = without(span(0, 50), &excluded, State::Failing);
+        let failing = Signal::new(pieces);
+        assert_eq!(
+            failing.spans(),
+            [
+                (span(0, 10), State::Failing),
+                (span(10, 20), State::Neutral),
+                (span(20, 30), State::Failing),
+                (span(30, 40), State::Neutral),
+                (span(40, 50), State::Failing),
+            ]
+        );
+        assert_eq!(without(span(0, 50), &excluded, State::Good), [(span(0, 50), State::Good)]);
+    }
+
+    #[test]
+    fn spans_that_touch_or_overlap_are_one() {
+        assert_eq!(union(vec![span(20, 30), span(0, 10), span(10, 15), span(22, 25)]), [span(0, 15), span(20, 30)]);
+    }
+
+    #[test]
+    fn equal_neighbours_are_joined_and_empty_spans_dropped() {
+        let signal = Signal::new([(span(0, 1), State::Good), (span(1, 1), State::Failing), (span(1, 2), State::Good)]);
+        assert_eq!(signal.spans(), [(span(0, 2), State::Good)]);
+        assert!(!signal.starts_failing());
+    }
+}

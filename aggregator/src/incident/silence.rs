@@ -57,7 +57,38 @@ pub fn silence(
     (Signal::new([(silent, State::Failing)]), vec![episode])
 }
 
-/// When a probe that says nothing more becomes silent.
-pub fn due(heard: &Heard, listening_since: Timestamp) -> Timestamp {
-    heard.at.max(listening_since).plus_ms(SILENT_AFTER_MS)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_ms(1_790_000_000_000 + seconds * 1_000)
+    }
+
+    fn heard(seconds: i64) -> Heard {
+        Heard { probe: "eu-west-1".parse().unwrap(), at: at(seconds) }
+    }
+
+    #[test]
+    fn a_probe_is_silent_after_three_heartbeats_and_was_missed_from_the_first() {
+        assert_eq!(silence(&heard(0), at(-100), None, at(29)).1, []);
+        let (signal, episodes) = silence(&heard(0), at(-100), None, at(30));
+        assert_eq!(signal.last(), Some(State::Failing));
+        assert_eq!((episodes[0].started_at(), episodes[0].fails_now), (at(10), true));
+    }
+
+    #[test]
+    fn silence_from_before_we_listened_is_ours() {
+        assert_eq!(silence(&heard(0), at(3_600), None, at(3_629)).1, []);
+        assert_eq!(silence(&heard(0), at(3_600), None, at(3_630)).1.len(), 1);
+    }
+
+    #[test]
+    fn an_open_silence_goes_on_over_our_own_restart_and_ends_when_the_probe_is_heard() {
+        let (_, episodes) = silence(&heard(0), at(3_600), Some(at(10)), at(3_601));
+        assert!(episodes[0].fails_now);
+        let (_, episodes) = silence(&heard(50), at(3_600), Some(at(10)), at(3_601));
+        assert!(episodes[0].is_over(0));
+        assert_eq!(episodes[0].ended_at(), Some(at(50)));
+    }
 }
