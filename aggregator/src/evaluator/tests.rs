@@ -205,6 +205,7 @@ async fn a_multi_region_outage_is_paged_and_resolved_and_says_why() {
     world.live(at(-120), at(400), outage(100, 200)).await;
     let incidents = world.incidents().await;
     assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_eq!(world.running.store.read(samples::fresh).await.unwrap(), [], "all that arrived is judged");
     let incident = &incidents[0];
     assert_eq!(world.told().await, [pair("opened", "oncall"), pair("resolved", "oncall")]);
     let instants = incident.instants;
