@@ -72,7 +72,6 @@ struct Promise {
 struct Budget {
     objective: String,
     allowed: String,
-    spent: String,
     remaining: String,
     overspent: bool,
 }
@@ -191,7 +190,6 @@ impl Service {
             budget: service.slo.as_ref().map(|slo| Budget {
                 objective: words::objective(slo.objective_ppm),
                 allowed: exact(slo.budget_ms),
-                spent: exact(slo.spent_ms),
                 remaining: signed(slo.remaining_ms),
                 overspent: slo.remaining_ms < 0,
             }),
