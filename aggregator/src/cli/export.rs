@@ -24,7 +24,7 @@ Examples:
   nines export october.ndjson.zst --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   nines export --service shop --from -2h | jq .outcome
 
-`nines export --from T --to T --service ID | sha256sum` gives the digest of samples that the report of that window prints.")]
+A report prints the export command whose `sha256sum` is its digest of samples.")]
 pub struct Args {
     /// The file to write, zstd where it ends in .zst; - for stdout
     #[arg(value_name = "FILE", default_value = "-")]

@@ -61,7 +61,12 @@ pub(super) fn bar(accounts: &Accounts) -> Vec<Part> {
     let mut x = 0;
     let mut parts = Vec::new();
     for ((class, word, ms), width) in spent.into_iter().zip(widths) {
-        let share = ppm(ms, accounts.total_ms()).map_or_else(String::new, words::percent);
+        let share = match ppm(ms, accounts.total_ms()) {
+            None => String::new(),
+            // Floored to nothing, but not nothing.
+            Some(0..10) if ms != 0 => format!("under {}", words::percent(10)),
+            Some(ppm) => words::percent(ppm),
+        };
         parts.push(Part { class, word, x, width, length: exact(ms), share });
         x += width;
     }
