@@ -614,6 +614,30 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_sample_takes_less_than_seventy_bytes() {
+        let (_folder, store) = store();
+        let (slots, series) = (200_i64, 100_i64);
+        let plain = |slot: i64, n: i64| {
+            let wobble = nines_shared::hash::fnv1a64(format!("{slot}/{n}").as_bytes());
+            let us = |base: u64, shift: u32| Some(base + (wobble >> shift) % base);
+            let mut sample =
+                sample(["eu-west", "us-east"][usize::try_from(n % 2).unwrap()], NOW.as_ms() + slot * 30_000);
+            sample.check = format!("check-{}", n / 2).parse().unwrap();
+            sample.duration_us = us(60_000, 3);
+            let (resolve, connect, tls) = (us(400, 5), us(9_000, 7), us(20_000, 9));
+            sample.phases_us = Phases { resolve, connect, tls, first_byte: us(25_000, 11), transfer: us(300, 13) };
+            sample
+        };
+        for slot in 0..slots {
+            put(&store, (0..series).map(|n| plain(slot, n)).collect());
+        }
+        let path = store.path().to_owned();
+        drop(store);
+        let bytes = path.metadata().unwrap().len() / u64::try_from(slots * series).unwrap();
+        assert!(bytes < 70, "{bytes} bytes a sample");
+    }
+
+    #[test]
     fn latencies_are_those_of_planned_samples_that_worked() {
         let (_folder, store) = store();
         let with = |at, us, kind, outcome| Sample { duration_us: us, kind, outcome, ..sample("eu-west", at) };
