@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p nines --bench ingest [-- SAMPLES]`; prints a table for `docs/PERFORMANCE.md`.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 use std::path::Path;
 use std::time::Duration;
 
