@@ -12,6 +12,8 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use nines_shared::id::CustomerId;
+use rusqlite::Connection;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Web;
 use super::pages::{PageError, refusal};
@@ -29,11 +31,11 @@ pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(
     };
     let unknown = || PageError::Unknown(format!("report {customer}/{file}"));
     let Ok(customer) = customer.parse::<CustomerId>() else { return refusal(&web, &unknown()) };
-    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, web.builds.clone().acquire_owned()).await else {
+    let Ok(Ok(turn)) = tokio::time::timeout(TURN, web.builds.clone().acquire_owned()).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "30")], "other reports are being made\n")
             .into_response();
     };
-    match build(&web, customer, month).await {
+    match build(&web, customer, month, turn).await {
         Ok(report) => rendered(&report, format),
         Err(ReportError::Store(error)) => refusal(&web, &PageError::Store(error)),
         Err(
@@ -47,7 +49,12 @@ pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(
     }
 }
 
-async fn build(web: &Web, customer: CustomerId, month: &str) -> Result<Report, ReportError> {
+async fn build(
+    web: &Web,
+    customer: CustomerId,
+    month: &str,
+    turn: OwnedSemaphorePermit,
+) -> Result<Report, ReportError> {
     let now = web.running.clock.now();
     let request = ReportRequest {
         environment: web.running.fleet.borrow().environment.clone(),
@@ -55,7 +62,12 @@ async fn build(web: &Web, customer: CustomerId, month: &str) -> Result<Report, R
         service: None,
         time: Time::Month(month.to_owned()),
     };
-    web.running.store.read(move |conn| Ok(report::build(conn, &request, now))).await?
+    let job = move |conn: &Connection| {
+        // The turn ends when the work does, not when the one who asked goes away.
+        let _turn = turn;
+        Ok(report::build(conn, &request, now))
+    };
+    web.running.store.read(job).await?
 }
 
 fn rendered(report: &Report, format: Format) -> Response {

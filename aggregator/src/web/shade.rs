@@ -61,11 +61,13 @@ impl Shade {
         }
     }
 
-    /// Where its bars begin, in per cent of a strip's height from the top: an outage stands out without colour.
+    /// Where its bars begin, in per cent of a strip's height from the top: without colour, an outage stands out and
+    /// slowness is a dent.
     pub(super) const fn top(self) -> u8 {
         match self {
             Self::Down => 0,
-            Self::Blank | Self::Up | Self::Maintenance | Self::Degraded | Self::Unknown => 14,
+            Self::Blank | Self::Up | Self::Maintenance | Self::Unknown => 14,
+            Self::Degraded => 42,
         }
     }
 

@@ -255,6 +255,19 @@ async fn what_is_not_there_is_not_found_and_nothing_can_be_changed() {
 }
 
 #[tokio::test]
+async fn a_months_report_comes_with_only_its_own_style_let_through() {
+    let served = serve().await;
+    served.take(last(24), Outcome::Up).await;
+    let page = served.get("/report/acme/2026-11").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.head.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{}", page.head);
+    assert!(!page.body.contains(" style=") && !page.body.contains("<script"), "{}", page.body);
+    let report = served.json("/report/acme/2026-11.json").await;
+    assert_eq!(report["schema"], "nines.report/1");
+    assert_eq!(report["services"][0]["availability_ppm"], 1_000_000);
+}
+
+#[tokio::test]
 async fn inv_9_a_head_beyond_the_limit_is_refused() {
     let served = serve().await;
     let cookie = "x".repeat(super::door::MAX_HEAD_BYTES);
