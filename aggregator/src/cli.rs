@@ -67,15 +67,15 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Args),
+    Serve(serve::Args),
     Config(config::Args),
-    Export(export::Args),
-    Import(import::Args),
+    Status(status::Args),
     Incident(incident::Args),
+    Report(report::Args),
     Maintenance(maintenance::Args),
     Probe(probe::Args),
-    Report(report::Args),
-    Serve(serve::Args),
-    Status(status::Args),
+    Export(export::Args),
+    Import(import::Args),
 }
 
 impl Command {

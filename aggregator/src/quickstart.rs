@@ -164,6 +164,7 @@ fn head(terminal: &Terminal, served: &Served, fleet: &Fleet, plan: &Plan, stage:
     }
     let kept = if plan.keep.is_some() { "kept" } else { "removed at the end, but for the report" };
     terminal.head("data", &format!("{}, {kept}", stage.directory.display()));
+    terminal.head("ask", &format!("nines status --config {}", stage.fleet_file().display()));
     terminal.head("end", "Ctrl-C");
 }
 

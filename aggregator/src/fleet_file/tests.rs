@@ -80,6 +80,12 @@ fn the_example_is_good_and_says_what_it_seems_to() {
 }
 
 #[test]
+fn the_probes_example_is_good_too() {
+    let text = fs::read_to_string(config().join("probe.example.toml")).unwrap();
+    assert_eq!(nines_probe::probe_file::parse("probe.example.toml", &text).err(), None);
+}
+
+#[test]
 fn paths_are_relative_to_the_file() {
     let (fleet, _) = parse("", Path::new("/etc/nines/fleet.toml")).unwrap();
     assert_eq!(fleet.aggregator.database, Path::new("/etc/nines/nines.db"));

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use nines_shared::check::{Check, Draft, default_recheck_ms};
+use nines_shared::duration::Shown;
 use url::Url;
 
 use super::QuickstartError;
@@ -22,6 +22,10 @@ pub(super) const DEMO_FLEET: &str = include_str!("../../../config/quickstart.tom
 const SHOP: &str = "127.0.0.1:8443";
 const DNS: &str = "127.0.0.1:5353";
 const SINK: &str = "127.0.0.1:9093";
+const WEB_KEY: &str = "\"127.0.0.1:8080\"";
+const PROBES_KEY: &str = "\"127.0.0.1:7443\"";
+/// The pace that stands in it.
+const PACE: &str = "\"2s\"";
 /// Where people look, if nobody else is there.
 const WEB: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// What the demo's authority is called in the directory.
@@ -59,35 +63,44 @@ impl Stage {
         Ok(Self { directory, secret, keep: kept })
     }
 
-    /// The demo's fleet: the file's text with the addresses of this run.
+    /// The demo's fleet: the file's text with the addresses and the pace of this run.
     ///
     /// # Errors
     /// [`QuickstartError::Directory`], [`QuickstartError::Fleet`].
     pub(super) fn demo_fleet(&self, demo: &Demo, sink: SocketAddr, script: Script) -> Result<Fleet, QuickstartError> {
-        let failed = |source| QuickstartError::Directory { path: self.directory.clone(), source };
-        write_private(&self.directory.join(CA_FILE), &demo.ca_pem).map_err(failed)?;
+        write_private(&self.directory.join(CA_FILE), &demo.ca_pem).map_err(|source| self.failed(source))?;
         let text = DEMO_FLEET
             .replace(SHOP, &demo.shop.to_string())
             .replace(DNS, &demo.dns.to_string())
-            .replace(SINK, &sink.to_string());
-        let mut fleet = self.read(&text)?;
-        fleet.checks = fleet.checks.into_iter().map(|check| paced(check, script.interval_ms())).collect();
-        Ok(fleet)
+            .replace(SINK, &sink.to_string())
+            .replace(PACE, &format!("\"{}\"", Shown(script.interval_ms())));
+        self.fleet(&text)
     }
 
     /// The fleet for pages that the user names: each a service of one check.
     ///
     /// # Errors
-    /// [`QuickstartError::Fleet`].
+    /// As [`Stage::demo_fleet`].
     pub(super) fn pages_fleet(&self, pages: &[Url], sink: SocketAddr) -> Result<Fleet, QuickstartError> {
-        self.read(&pages_text(pages, sink))
+        self.fleet(&pages_text(pages, sink))
     }
 
-    fn read(&self, text: &str) -> Result<Fleet, QuickstartError> {
-        let (mut fleet, _) = fleet_file::parse(text, &self.directory.join("quickstart.toml"))?;
-        fleet.aggregator.probes = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        fleet.aggregator.web = free_address().map_err(QuickstartError::Loopback)?;
-        Ok(fleet)
+    /// The fleet of `text`, which is also written down, so that every command of `nines` works beside the quickstart.
+    fn fleet(&self, text: &str) -> Result<Fleet, QuickstartError> {
+        let web = free_address().map_err(QuickstartError::Loopback)?;
+        let text = text.replace(WEB_KEY, &format!("\"{web}\"")).replace(PROBES_KEY, "\"127.0.0.1:0\"");
+        let path = self.fleet_file();
+        write_private(&path, &text).map_err(|source| self.failed(source))?;
+        Ok(fleet_file::parse(&text, &path)?.0)
+    }
+
+    fn failed(&self, source: io::Error) -> QuickstartError {
+        QuickstartError::Directory { path: self.directory.clone(), source }
+    }
+
+    /// Where the fleet file is.
+    pub(super) fn fleet_file(&self) -> PathBuf {
+        self.directory.join("quickstart.toml")
     }
 
     /// Where a file of the report goes.
@@ -143,16 +156,10 @@ fn free_address() -> io::Result<SocketAddr> {
     free.local_addr()
 }
 
-/// `check` asked every `interval_ms`.
-fn paced(check: Check, interval_ms: i64) -> Check {
-    let draft = Draft { interval_ms, recheck_ms: default_recheck_ms(interval_ms), ..check.into() };
-    Check::new(draft).expect("its timeout is below a second, the shortest interval")
-}
-
 fn pages_text(pages: &[Url], sink: SocketAddr) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let mut text = format!(
-        "environment = \"quickstart\"\n[aggregator]\nwebhook_allow = [\"127.0.0.1\"]\n\
+        "environment = \"quickstart\"\n[aggregator]\nprobes = {PROBES_KEY}\nweb = {WEB_KEY}\nwebhook_allow = [\"127.0.0.1\"]\n\
          [[customer]]\nid = \"you\"\nname = \"You\"\ntimezone = \"UTC\"\n\
          [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"http://{sink}/nines\", secret = {{ file = {} }} }}\n\
          [[route]]\nchannels = [\"oncall\"]\n",
@@ -193,19 +200,17 @@ mod tests {
 
     #[test]
     fn the_demo_fleet_is_good_but_for_what_this_run_fills_in() {
-        for address in [SHOP, DNS, SINK] {
-            assert!(DEMO_FLEET.contains(address), "{address}");
+        for part in [SHOP, DNS, SINK, WEB_KEY, PROBES_KEY, PACE] {
+            assert!(DEMO_FLEET.contains(part), "{part}");
         }
         let stage = Stage::set_up(None).unwrap();
-        write_private(
-            &stage.directory.join(CA_FILE),
-            &rcgen::generate_simple_self_signed(Vec::new()).unwrap().cert.pem(),
-        )
-        .unwrap();
-        let (fleet, warnings) = fleet_file::parse(DEMO_FLEET, &stage.directory.join("quickstart.toml")).unwrap();
+        let ca = rcgen::generate_simple_self_signed(Vec::new()).unwrap().cert.pem();
+        write_private(&stage.directory.join(CA_FILE), &ca).unwrap();
+        let (fleet, warnings) = fleet_file::parse(DEMO_FLEET, &stage.fleet_file()).unwrap();
         assert_eq!((fleet.checks.len(), warnings), (3, Vec::new()));
-        let checks: Vec<Check> = fleet.checks.into_iter().map(|check| paced(check, 1_000)).collect();
-        assert!(checks.iter().all(|check| check.interval_ms == 1_000));
+        let quick = DEMO_FLEET.replace(PACE, "\"1s\"");
+        let (fleet, _) = fleet_file::parse(&quick, &stage.fleet_file()).unwrap();
+        assert!(fleet.checks.iter().all(|check| check.interval_ms == 1_000));
         stage.clear();
         assert!(!stage.directory.exists());
     }
