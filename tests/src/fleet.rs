@@ -97,9 +97,8 @@ impl Fleet {
         let mut process = Process::start("nines serve", &mut command);
         (self.door, self.web) = process.logged("serve.listening", |line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            let fields = &line["fields"];
-            let address = |key: &str| fields[key].as_str()?.parse().ok();
-            (fields["message"] == "serve.listening").then(|| Some((address("probes")?, address("web")?)))?
+            let address = |key: &str| line[key].as_str()?.parse().ok();
+            (line["message"] == "serve.listening").then(|| Some((address("probes")?, address("web")?)))?
         });
         self.aggregator = Some(process);
     }

@@ -100,7 +100,7 @@ fn a_trace_id_follows_a_sample_from_slot_to_store() {
     let mut fleet = Fleet::start(1, &http_check(&target, 1, ""), &sink);
     let trace = fleet.probe(0).logged("a sample's trace id", |line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        (line["fields"]["message"] == "sample.taken").then(|| line["fields"]["trace_id"].as_str().map(str::to_owned))?
+        (line["message"] == "sample.taken").then(|| line["trace_id"].as_str().map(str::to_owned))?
     });
     until("the sample with that trace id is exported", || {
         fleet.export().iter().any(|sample| sample["trace_id"] == trace.as_str()).then_some(())
