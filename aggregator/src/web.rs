@@ -13,7 +13,7 @@ mod headers;
 mod health;
 mod latency;
 mod live;
-mod local;
+
 mod metrics;
 mod pages;
 mod reports;

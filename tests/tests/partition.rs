@@ -57,7 +57,7 @@ fn an_outage_during_a_partition_is_counted_and_told_as_history_and_not_paged() {
 
     // Undisturbed: the same samples in a fleet that never lost sight of them give the same accounts.
     let export = fleet.path("export.ndjson");
-    fleet.run(&["export", "--config", "nines.toml", "--out", export.to_str().unwrap()]);
+    fleet.run(&["export", "--config", "nines.toml", export.to_str().unwrap()]);
     let other = Fleet::without_probes(3, &checks(&target), &sink);
     other.run(&["import", "--config", "nines.toml", export.to_str().unwrap()]);
     let second = report(&other);

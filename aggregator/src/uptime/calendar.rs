@@ -1,6 +1,8 @@
 //! Time zones and calendars; the only module that knows them. The zone database is compiled in, so a
 //! report does not depend on the machine that writes it.
 
+pub(crate) mod local;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{ToSpan as _, Zoned};

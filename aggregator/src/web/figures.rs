@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use tokio::sync::OnceCell;
 
 use super::latency::{Latency, latency};
-use super::local::Zone;
 use crate::definition::Service;
 use crate::store::{Store, StoreError, definitions, samples};
+use crate::uptime::calendar::local::Zone;
 use crate::uptime::service::{CheckAssessment, ServiceAssessment, assess};
 
 /// A day, in ms: the window of the strips.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Web;
 use crate::running::Running;
+use crate::store::definitions;
 
 /// The evaluator ticks at least once a second; without any tick for this long it is taken for stuck.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
@@ -61,14 +62,14 @@ async fn fault(web: &Web) -> Option<String> {
     if web.running.stop.is_cancelled() {
         return Some("the process is stopping".to_owned());
     }
-    let question = web.running.store.read(|conn| Ok(conn.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))?));
+    let question = web.running.store.read(definitions::regions);
     match timeout(STORE_PATIENCE, question).await {
         Err(_elapsed) => return Some(format!("the database does not answer within {} s", STORE_PATIENCE.as_secs())),
         Ok(Err(error)) => {
             tracing::error!(%error, "web.not_ready");
             return Some("the database does not answer; the log says why".to_owned());
         }
-        Ok(Ok(_one)) => {}
+        Ok(Ok(_regions)) => {}
     }
     match web.pulse.age() {
         None => Some("the evaluator has not ticked yet".to_owned()),

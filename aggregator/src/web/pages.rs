@@ -11,7 +11,6 @@ use nines_shared::time::Timestamp;
 use rusqlite::Connection;
 
 use super::figures::{DAY_MS, Figures, MONTH_MS};
-use super::local::Zone;
 use super::shade::Shade;
 use super::view::incident::{self, IncidentPage, Subjects};
 use super::view::overview::{self, Overview};
@@ -22,6 +21,7 @@ use crate::definition::Fleet;
 use crate::incident::IncidentId;
 use crate::store::{StoreError, incidents, probes};
 use crate::uptime::calendar;
+use crate::uptime::calendar::local::Zone;
 
 /// Open incidents that the first page shows at most, the newest first.
 const MAX_OPEN: usize = 50;

@@ -16,9 +16,9 @@ use nines_shared::sample::Phase;
 use nines_shared::time::{Span, Timestamp};
 
 use super::figures::DAY_MS;
-use super::local::Zone;
 use super::shade::Shade;
 use crate::definition::Region;
+use crate::uptime::calendar::local::Zone;
 use crate::uptime::{Accounts, Timeline, calendar};
 use crate::words;
 

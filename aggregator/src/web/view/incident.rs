@@ -10,7 +10,7 @@ use crate::definition::{Fleet, Severity};
 use crate::incident::common::{Aspect, Finding};
 use crate::incident::{Incident, Kind, Scene, Subject};
 use crate::store::incidents::Note;
-use crate::web::local::Zone;
+use crate::uptime::calendar::local::Zone;
 use crate::web::shade::Shade;
 use crate::words;
 

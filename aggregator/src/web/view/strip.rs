@@ -4,8 +4,8 @@ use nines_shared::time::{Span, Timestamp};
 
 use super::window_length;
 use crate::uptime::Timeline;
+use crate::uptime::calendar::local::Zone;
 use crate::web::figures::DAY_MS;
-use crate::web::local::Zone;
 use crate::web::shade::Shade;
 use crate::web::strip::{CELLS, strip};
 use crate::words;

@@ -4,45 +4,45 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use nines_shared::time::Timestamp;
 
-use crate::uptime::calendar;
+use super as calendar;
 
 /// A time zone with its IANA name.
 #[derive(Clone, Debug)]
-pub(super) struct Zone {
+pub(crate) struct Zone {
     zone: TimeZone,
     name: String,
 }
 
 impl Zone {
     /// The zone called `name`; UTC, and called so, where there is none of that name.
-    pub(super) fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         calendar::zone(name).map_or_else(|_unknown| Self::utc(), |zone| Self { zone, name: name.to_owned() })
     }
 
     /// Coordinated Universal Time.
-    pub(super) fn utc() -> Self {
+    pub(crate) fn utc() -> Self {
         Self { zone: TimeZone::UTC, name: "UTC".to_owned() }
     }
 
     /// Its IANA name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// What the zone calls itself at `at`, such as CET or CEST; "UTC-03" where it has no letters.
-    pub(super) fn abbreviation(&self, at: Timestamp) -> String {
+    pub(crate) fn abbreviation(&self, at: Timestamp) -> String {
         let text = self.zoned(at).strftime("%Z").to_string();
         if text.starts_with(['+', '-']) { format!("UTC{text}") } else { text }
     }
 
     /// `Sunday 22 November 2026, 14:22:28 CET`.
-    pub(super) fn full(&self, at: Timestamp) -> String {
+    pub(crate) fn full(&self, at: Timestamp) -> String {
         format!("{} {}", self.zoned(at).strftime("%A %-d %B %Y, %H:%M:%S"), self.abbreviation(at))
     }
 
     /// As short as it can be told at `now`: `14:10:24` today, `yesterday 14:10:24`, `3 Nov 14:10:24`,
     /// `3 Nov 2025 14:10:24`. Without the zone: for places that stand under a named one.
-    pub(super) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+    pub(crate) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
         let (at, now) = (self.zoned(at), self.zoned(now));
         let format = if at.date() == now.date() {
             "%H:%M:%S"
@@ -57,19 +57,19 @@ impl Zone {
     }
 
     /// The month of `at`: `2026-11` and "November 2026".
-    pub(super) fn month(&self, at: Timestamp) -> (String, String) {
+    pub(crate) fn month(&self, at: Timestamp) -> (String, String) {
         let at = self.zoned(at);
         (at.strftime("%Y-%m").to_string(), at.strftime("%B %Y").to_string())
     }
 
     /// [`Zone::moment`] to the minute.
-    pub(super) fn minute(&self, at: Timestamp, now: Timestamp) -> String {
+    pub(crate) fn minute(&self, at: Timestamp, now: Timestamp) -> String {
         let exact = self.moment(at, now);
         exact.rsplit_once(':').map_or(exact.clone(), |(minute, _seconds)| minute.to_owned())
     }
 
     /// [`Zone::moment`] with the zone.
-    pub(super) fn moment_named(&self, at: Timestamp, now: Timestamp) -> String {
+    pub(crate) fn moment_named(&self, at: Timestamp, now: Timestamp) -> String {
         format!("{} {}", self.moment(at, now), self.abbreviation(at))
     }
 
