@@ -177,7 +177,10 @@ fn violations(rule: &Rule, file: &Source) -> Vec<String> {
     let lines = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
     lines
         .flat_map(|(number, line)| {
-            rule.forbidden.iter().filter(|word| format!(" {line}").contains(**word)).map(move |word| (number, word))
+            rule.forbidden
+                .iter()
+                .filter(move |word| format!(" {line}").contains(**word))
+                .map(move |word| (number, word))
         })
         .map(|(number, word)| format!("{}:{}: {word} ({})", file.place, number + 1, rule.why))
         .collect()
