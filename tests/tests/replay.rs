@@ -47,6 +47,7 @@ http = { url = "https://shop.example/" }
 "#;
 const BEGIN: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 const SLOTS: i64 = 40;
+const REGIONS: usize = 3;
 const PER_BATCH: usize = 12;
 
 proptest! {
@@ -54,7 +55,7 @@ proptest! {
 
     #[test]
     fn inv_3_7_any_order_and_repetition_of_batches_gives_the_same_store_and_the_same_report(
-        outcomes in prop::collection::vec(0..10_u8, 3 * SLOTS as usize),
+        outcomes in prop::collection::vec(0..10_u8, REGIONS * usize::try_from(SLOTS).unwrap()),
         order in prop::collection::vec(0..1_000_usize, 30),
     ) {
         let fleet = nines::fleet_file::parse(FLEET, Path::new("nines.toml")).unwrap().0;
@@ -82,7 +83,7 @@ fn received(fleet: &Fleet, batches: &[&[Sample]], order: &[usize]) -> (String, [
     store.write_blocking(move |tx| definitions::load(tx, &definitions, BEGIN)).unwrap();
     for (minute, index) in order.iter().enumerate() {
         let batch = batches[*index].to_vec();
-        let received_at = BEGIN.plus_ms(minute as i64 * 60_000);
+        let received_at = BEGIN.plus_ms(i64::try_from(minute).unwrap() * 60_000);
         store.write_blocking(move |tx| samples::insert(tx, &batch, received_at)).unwrap();
     }
     let request = ReportRequest {
