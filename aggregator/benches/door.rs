@@ -6,6 +6,8 @@
 //!
 //! `cargo bench -p nines --bench door [-- SAMPLES]`; prints a table for `docs/PERFORMANCE.md`.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
