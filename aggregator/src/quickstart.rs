@@ -35,7 +35,7 @@ use crate::definition::{Fleet, Service};
 use crate::fleet_file::FleetFileErrors;
 use crate::report::ReportError;
 use crate::running::Running;
-use crate::serve::{self, ServeError, Served};
+use crate::serve::{ServeError, Served};
 use crate::store::{StoreError, definitions, samples};
 use crate::uptime::service::assess;
 pub use script::MAX_SPEED;
@@ -131,12 +131,13 @@ async fn play(plan: &Plan, stage: &Stage, stop: &CancellationToken) -> Result<()
     let script = Script::new(plan.speed);
     let sink = sink::start(stage.secret.as_bytes(), stop.clone()).await?;
     let demo = if plan.pages.is_empty() { Some(demo::start(stop.clone()).await?) } else { None };
-    let fleet = match &demo {
+    let text = match &demo {
         Some(demo) => stage.demo_fleet(demo, sink.address, script)?,
-        None => stage.pages_fleet(&plan.pages, sink.address)?,
+        None => stage::pages_fleet(&plan.pages, sink.address),
     };
     let vantages = probes::vantages(&plan.pages).await?;
-    let served = serve::start(fleet.clone(), serve::Options::default()).await?;
+    let served = stage.serve(&text).await?;
+    let fleet = Fleet::clone(&served.running.fleet.borrow());
     let terminal = Terminal::open();
     head(&terminal, &served, &fleet, plan, stage);
     let probes = JoinSet::new();

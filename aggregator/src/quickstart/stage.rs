@@ -15,6 +15,7 @@ use super::demo::Demo;
 use super::script::Script;
 use crate::definition::Fleet;
 use crate::fleet_file;
+use crate::serve::{self, ServeError, Served};
 
 /// The fleet of the demo, as anyone could write it.
 pub(super) const DEMO_FLEET: &str = include_str!("../../../config/quickstart.toml");
@@ -32,6 +33,8 @@ const WEB: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST
 const CA_FILE: &str = "demo-ca.pem";
 /// What the key of the webhook's signatures is called in the directory.
 const SECRET_FILE: &str = "webhook-secret";
+/// How often a free port is looked for.
+const MAX_TRIES: u32 = 5;
 /// How often a page of the user's is asked for.
 const PAGE_INTERVAL: &str = "10s";
 /// How many regions look at the user's pages, all from this machine.
@@ -66,31 +69,37 @@ impl Stage {
     /// The demo's fleet: the file's text with the addresses and the pace of this run.
     ///
     /// # Errors
-    /// [`QuickstartError::Directory`], [`QuickstartError::Fleet`].
-    pub(super) fn demo_fleet(&self, demo: &Demo, sink: SocketAddr, script: Script) -> Result<Fleet, QuickstartError> {
+    /// [`QuickstartError::Directory`].
+    pub(super) fn demo_fleet(&self, demo: &Demo, sink: SocketAddr, script: Script) -> Result<String, QuickstartError> {
         write_private(&self.directory.join(CA_FILE), &demo.ca_pem).map_err(|source| self.failed(source))?;
-        let text = DEMO_FLEET
+        Ok(DEMO_FLEET
             .replace(SHOP, &demo.shop.to_string())
             .replace(DNS, &demo.dns.to_string())
             .replace(SINK, &sink.to_string())
-            .replace(PACE, &format!("\"{}\"", Shown(script.interval_ms())));
-        self.fleet(&text)
+            .replace(PACE, &format!("\"{}\"", Shown(script.interval_ms()))))
     }
 
-    /// The fleet for pages that the user names: each a service of one check.
+    /// Serves the fleet of `text` where people know to look, or on another free port of loopback. The fleet is
+    /// also written down, so that every command of `nines` works beside the quickstart.
     ///
     /// # Errors
-    /// As [`Stage::demo_fleet`].
-    pub(super) fn pages_fleet(&self, pages: &[Url], sink: SocketAddr) -> Result<Fleet, QuickstartError> {
-        self.fleet(&pages_text(pages, sink))
+    /// [`QuickstartError::Fleet`], [`QuickstartError::Serve`], [`QuickstartError::Directory`].
+    pub(super) async fn serve(&self, text: &str) -> Result<Served, QuickstartError> {
+        let mut tries = 1;
+        loop {
+            match serve::start(self.fleet(text)?, serve::Options::default()).await {
+                // Somebody took the port since we saw that it was free.
+                Err(ServeError::Listen { .. }) if tries < MAX_TRIES => tries += 1,
+                started => return Ok(started?),
+            }
+        }
     }
 
-    /// The fleet of `text`, which is also written down, so that every command of `nines` works beside the quickstart.
     fn fleet(&self, text: &str) -> Result<Fleet, QuickstartError> {
         let web = free_address().map_err(QuickstartError::Loopback)?;
         let text = text.replace(WEB_KEY, &format!("\"{web}\"")).replace(PROBES_KEY, "\"127.0.0.1:0\"");
         let path = self.fleet_file();
-        write_private(&path, &text).map_err(|source| self.failed(source))?;
+        fs::write(&path, &text).map_err(|source| self.failed(source))?;
         Ok(fleet_file::parse(&text, &path)?.0)
     }
 
@@ -156,7 +165,8 @@ fn free_address() -> io::Result<SocketAddr> {
     free.local_addr()
 }
 
-fn pages_text(pages: &[Url], sink: SocketAddr) -> String {
+/// The fleet for pages that the user names: each a service of one check.
+pub(super) fn pages_fleet(pages: &[Url], sink: SocketAddr) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let mut text = format!(
         "environment = \"quickstart\"\n[aggregator]\nprobes = {PROBES_KEY}\nweb = {WEB_KEY}\nwebhook_allow = [\"127.0.0.1\"]\n\
@@ -220,7 +230,7 @@ mod tests {
         let pages =
             ["https://shop.example/a?b=\"c\\d", "http://shop.example/", "http://[::1]:8080/", "http://127.0.0.1:1/"];
         let pages: Vec<Url> = pages.iter().map(|page| page.parse().unwrap()).collect();
-        let text = pages_text(&pages, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+        let text = pages_fleet(&pages, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
         let (fleet, warnings) = fleet_file::parse(&text, Path::new("quickstart.toml")).unwrap();
         assert_eq!((fleet.services.len(), fleet.checks.len(), warnings), (4, 4, Vec::new()));
         assert_eq!(fleet.services[1].id.as_str(), "shop-example-2");
