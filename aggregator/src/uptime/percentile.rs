@@ -17,18 +17,20 @@ pub struct Percentiles {
     pub p99: u32,
 }
 
-/// How long the planned `up` and `degraded` samples scheduled in `window` took, in µs. Samples whose duration
+/// The samples whose latency counts in `window`: planned, scheduled in it, `up` or `degraded`. Those whose duration
 /// nobody recorded (imported history) are left out.
+pub fn measured(samples: &[Observed], window: Span) -> impl Iterator<Item = &Observed> {
+    samples.iter().filter(move |sample| {
+        sample.kind == SampleKind::Planned
+            && matches!(sample.outcome, Outcome::Up | Outcome::Degraded)
+            && window.contains(sample.scheduled_at)
+            && sample.duration_us != 0
+    })
+}
+
+/// How long the [`measured`] samples took, in µs.
 pub fn durations(samples: &[Observed], window: Span) -> impl Iterator<Item = u32> + '_ {
-    samples
-        .iter()
-        .filter(move |sample| {
-            sample.kind == SampleKind::Planned
-                && matches!(sample.outcome, Outcome::Up | Outcome::Degraded)
-                && window.contains(sample.scheduled_at)
-        })
-        .map(|sample| sample.duration_us)
-        .filter(|duration| *duration != 0)
+    measured(samples, window).map(|sample| sample.duration_us)
 }
 
 /// The percentiles of `durations`, whose order is not kept. `None` where there are none.

@@ -1,10 +1,9 @@
 //! Latency of a check in a window, from its samples: percentiles of all of them, and of each part of the window.
 
-use nines_shared::sample::{Outcome, SampleKind};
 use nines_shared::time::{Span, Timestamp};
 
 use crate::uptime::CheckRecord;
-use crate::uptime::percentile::{Percentiles, percentiles};
+use crate::uptime::percentile::{Percentiles, measured, percentiles};
 
 /// Parts of a window: twenty minutes each over a day.
 pub(super) const PARTS: usize = 72;
@@ -21,12 +20,8 @@ pub(super) struct Latency {
 /// The latency of `check` in `window`, all regions together.
 pub(super) fn latency(check: &CheckRecord, window: Span) -> Latency {
     let mut parts = vec![Vec::new(); PARTS];
-    for sample in check.regions.iter().flat_map(|region| &region.samples) {
-        let works = matches!(sample.outcome, Outcome::Up | Outcome::Degraded) && sample.kind == SampleKind::Planned;
-        let recorded = sample.duration_us != 0;
-        if works && recorded && window.contains(sample.scheduled_at) {
-            parts[part_of(window, sample.scheduled_at)].push(sample.duration_us);
-        }
+    for sample in check.regions.iter().flat_map(|region| measured(&region.samples, window)) {
+        parts[part_of(window, sample.scheduled_at)].push(sample.duration_us);
     }
     let mut all = parts.concat();
     Latency { whole: percentiles(&mut all), parts: parts.iter_mut().map(|part| percentiles(part)).collect() }
@@ -42,6 +37,7 @@ fn part_of(window: Span, at: Timestamp) -> usize {
 mod tests {
     use super::*;
     use crate::uptime::{Observed, RegionSamples};
+    use nines_shared::sample::{Outcome, SampleKind};
 
     fn observed(at: i64, kind: SampleKind, outcome: Outcome) -> Observed {
         let at = Timestamp::from_ms(at);
