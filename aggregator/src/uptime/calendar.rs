@@ -173,7 +173,7 @@ fn zoned(at: Timestamp, zone: &TimeZone) -> Zoned {
 /// # Errors
 /// [`CalendarError::Zone`] where there is no such zone.
 pub fn shown(at: Timestamp, zone_name: &str, format: &str) -> Result<String, CalendarError> {
-    Ok(zoned(at, &zone(zone_name)?).strftime(format).to_string())
+    Ok(local::Zone::known(zone_name)?.shown(at, format))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use nines_shared::time::Timestamp;
 
-use super as calendar;
+use super::{self as calendar, CalendarError};
 
 /// A time zone with its IANA name.
 #[derive(Clone, Debug)]
@@ -16,7 +16,12 @@ pub(crate) struct Zone {
 impl Zone {
     /// The zone called `name`; UTC, and called so, where there is none of that name.
     pub(crate) fn named(name: &str) -> Self {
-        calendar::zone(name).map_or_else(|_unknown| Self::utc(), |zone| Self { zone, name: name.to_owned() })
+        Self::known(name).unwrap_or_else(|_unknown| Self::utc())
+    }
+
+    /// The zone called `name`, and no other in its place.
+    pub(super) fn known(name: &str) -> Result<Self, CalendarError> {
+        Ok(Self { zone: calendar::zone(name)?, name: name.to_owned() })
     }
 
     /// Coordinated Universal Time.
@@ -31,35 +36,34 @@ impl Zone {
 
     /// What the zone calls itself at `at`, such as CET or CEST; "UTC-03" where it has no letters.
     pub(crate) fn abbreviation(&self, at: Timestamp) -> String {
-        let text = self.zoned(at).strftime("%Z").to_string();
+        let text = self.shown(at, "%Z");
         if text.starts_with(['+', '-']) { format!("UTC{text}") } else { text }
     }
 
     /// `Sunday 22 November 2026, 14:22:28 CET`.
     pub(crate) fn full(&self, at: Timestamp) -> String {
-        format!("{} {}", self.zoned(at).strftime("%A %-d %B %Y, %H:%M:%S"), self.abbreviation(at))
+        format!("{} {}", self.shown(at, "%A %-d %B %Y, %H:%M:%S"), self.abbreviation(at))
     }
 
     /// As short as it can be told at `now`: `14:10:24` today, `yesterday 14:10:24`, `3 Nov 14:10:24`,
     /// `3 Nov 2025 14:10:24`. Without the zone: for places that stand under a named one.
     pub(crate) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
-        let (at, now) = (self.zoned(at), self.zoned(now));
-        let format = if at.date() == now.date() {
+        let (then, now) = (self.zoned(at), self.zoned(now));
+        let format = if then.date() == now.date() {
             "%H:%M:%S"
-        } else if now.date().yesterday().is_ok_and(|day| day == at.date()) {
+        } else if now.date().yesterday().is_ok_and(|day| day == then.date()) {
             "yesterday %H:%M:%S"
-        } else if at.year() == now.year() {
+        } else if then.year() == now.year() {
             "%-d %b %H:%M:%S"
         } else {
             "%-d %b %Y %H:%M:%S"
         };
-        at.strftime(format).to_string()
+        self.shown(at, format)
     }
 
     /// The month of `at`: `2026-11` and "November 2026".
     pub(crate) fn month(&self, at: Timestamp) -> (String, String) {
-        let at = self.zoned(at);
-        (at.strftime("%Y-%m").to_string(), at.strftime("%B %Y").to_string())
+        (self.shown(at, "%Y-%m"), self.shown(at, "%B %Y"))
     }
 
     /// [`Zone::moment`] to the minute.
@@ -73,15 +77,14 @@ impl Zone {
         format!("{} {}", self.moment(at, now), self.abbreviation(at))
     }
 
-    fn zoned(&self, at: Timestamp) -> Zoned {
-        instant(at).to_zoned(self.zone.clone())
+    /// `at` on the zone's clocks, as `format` (of `strftime`) says.
+    pub(super) fn shown(&self, at: Timestamp, format: &str) -> String {
+        self.zoned(at).strftime(format).to_string()
     }
-}
 
-/// Instants beyond the calendar's ends are shown as its ends.
-fn instant(at: Timestamp) -> jiff::Timestamp {
-    let edge = if at.as_ms() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    jiff::Timestamp::from_millisecond(at.as_ms()).unwrap_or(edge)
+    fn zoned(&self, at: Timestamp) -> Zoned {
+        calendar::zoned(at, &self.zone)
+    }
 }
 
 #[cfg(test)]
