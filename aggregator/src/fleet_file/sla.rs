@@ -1,9 +1,14 @@
 //! `service.sla`: what we signed, and how the contract counts.
 
+use nines_shared::duration::Shown;
+
 use super::hours;
 use super::reader::{Table, Value};
-use super::slo::{positive_ms, window_ms};
+use super::slo::window_ms;
 use crate::definition::{Credit, DegradedIs, Method, Period, Policy, Sla, UnknownIs};
+
+/// The shortest slice, in ms: a second. A month of shorter ones is more slices than anyone could check.
+const MIN_SLICE_MS: i64 = 1_000;
 
 const METHODS: &[(&str, Method)] =
     &[("time", Method::Time), ("timeslices", Method::Timeslices), ("occurrences", Method::Occurrences)];
@@ -46,7 +51,7 @@ fn period(value: &Value<'_>) -> Option<Period> {
 fn policy(table: &Table<'_>) -> Option<Policy> {
     let default = Policy::default();
     let method = table.get_or("method", default.method, |value| value.one_of(METHODS));
-    let slice = table.get_or("slice", default.slice_ms, positive_ms);
+    let slice = table.get_or("slice", default.slice_ms, slice_ms);
     let unknown = table.get_or("unknown", default.unknown, |value| value.one_of(UNKNOWN));
     let degraded = table.get_or("degraded", default.degraded, |value| value.one_of(DEGRADED));
     let min_outage = table.get_or("min_outage", default.min_outage_ms, Value::duration_ms);
@@ -57,6 +62,10 @@ fn policy(table: &Table<'_>) -> Option<Policy> {
         let mend = "write method = \"timeslices\", or leave slice out".to_owned();
         table.notes.warn(&spot, "slice says nothing where the method does not count slices", Some(mend));
     }
+    if let (Some(Method::Occurrences), Some(spot)) = (method, table.spot_of("min_outage")) {
+        let mend = "leave min_outage out, or write another method".to_owned();
+        table.notes.warn(&spot, "min_outage says nothing where the method counts samples", Some(mend));
+    }
     Some(Policy {
         method: method?,
         slice_ms: slice?,
@@ -65,6 +74,15 @@ fn policy(table: &Table<'_>) -> Option<Policy> {
         min_outage_ms: min_outage?,
         service_hours: hours?,
     })
+}
+
+fn slice_ms(value: &Value<'_>) -> Option<i64> {
+    let ms = value.duration_ms()?;
+    if ms < MIN_SLICE_MS {
+        value.error(format!("slice {} is too short; use at least {}", Shown(ms), Shown(MIN_SLICE_MS)));
+        return None;
+    }
+    Some(ms)
 }
 
 /// The tiers, from the highest `below` down.

@@ -115,6 +115,9 @@ fn what_is_allowed_but_unwise_is_warned_of() {
     assert!(warned(shop("", "", "[[service]]\nid = 'idle'\ncustomer = 'acme'")).contains("idle has no check"));
     let early = "sla = { availability = 99.0, credits = [{ below = 99.9, percent = 10 }] }";
     assert!(warned(shop(early, "", "")).contains("although the SLA is met"));
+    let moot = "sla = { availability = 99.0, method = 'occurrences', min_outage = '1m' }";
+    assert!(warned(shop(moot, "", "")).contains("min_outage says nothing where the method counts samples"));
+    assert_eq!(warned(shop(&moot.replace("occurrences", "time"), "", "")), "");
     let unsigned = "[[channel]]\nid = 'desk'\nwebhook = { url = 'https://hooks.example/' }";
     let unsigned = warned(shop("", "", unsigned));
     assert!(unsigned.contains("not signed") && unsigned.contains("no route leads to channel desk"), "{unsigned}");
