@@ -211,7 +211,14 @@ fn add_maintenance(
 }
 
 fn cancel_maintenance(tx: &Transaction<'_>, no: i64, context: &Context) -> Result<Result<Answer, Refused>, StoreError> {
-    if maintenance::list(tx)?.iter().any(|known| known.no == no && known.from_file) {
+    let windows = maintenance::list(tx)?;
+    let known = windows.iter().find(|known| known.no == no);
+    let over = known.filter(|known| known.cancelled_at.is_none() && known.window.span.to <= context.now);
+    if over.is_some() {
+        let message = format!("window {no} is over and stays on record; a correction of the past is a restatement");
+        return Ok(Refused::because(message));
+    }
+    if known.is_some_and(|known| known.from_file) {
         let message = format!("window {no} is the fleet file's; take it out there, or the file would bring it back");
         return Ok(Refused::because(message));
     }

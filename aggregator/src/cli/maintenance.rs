@@ -60,7 +60,7 @@ struct List {
     service: Option<ServiceId>,
 }
 
-/// Cancel a window: one that lasts ends now, one to come never begins
+/// Cancel a window: one that lasts ends now, one to come never begins, one that is over stays on record
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nines maintenance cancel 3")]
 struct Cancel {

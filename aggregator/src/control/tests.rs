@@ -85,10 +85,22 @@ async fn a_command_goes_through_the_running_server_and_wakes_who_shows_it() {
     assert!(invitation.join_line().starts_with("nines-probe join https://127.0.0.1:7443 "));
     assert_eq!(*served.running.news.borrow(), 1);
 
-    let add = Command::AddMaintenance { window: window(1_000, 2_000), by: "ann".to_owned() };
+    let add = Command::AddMaintenance { window: window(1_000, i64::MAX), by: "ann".to_owned() };
     let Answer::MaintenanceAdded { no } = carried_out(&served.fleet, add).await.unwrap() else { panic!() };
     let cancelled = carried_out(&served.fleet, Command::CancelMaintenance { no }).await.unwrap();
     assert!(matches!(cancelled, Answer::MaintenanceCancelled { .. }));
+}
+
+#[tokio::test]
+async fn a_window_that_is_over_can_not_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = fleet(&folder.path().join("nines.db"));
+    let add = Command::AddMaintenance { window: window(1_000, 2_000), by: "ann".to_owned() };
+    let Answer::MaintenanceAdded { no } = carried_out(&fleet, add).await.unwrap() else { panic!() };
+    match carried_out(&fleet, Command::CancelMaintenance { no }).await {
+        Err(ControlError::Refused(refused)) => assert!(refused.message.contains("is over and stays on record")),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Maintenance windows, announced by the file or by a person, and cancelled by either.
 //!
-//! A window that is cancelled while it lasts ends there: what had passed stays excluded. One that left the
-//! file after it was over stays as it was, since tidying a file must not rewrite the past.
+//! A window that is cancelled while it lasts ends there: what had passed stays excluded. One that is over stays
+//! as it was, whether it leaves the file or a person would cancel it: neither may rewrite the past.
 
 use nines_shared::id::ServiceId;
 use nines_shared::time::{Span, Timestamp};
@@ -40,15 +40,15 @@ pub fn add(tx: &Transaction<'_>, window: &Maintenance, by: &str, now: Timestamp)
     announce(tx, window, ("command", by), now)
 }
 
-/// Cancels window number `no`: one that lasts ends at `now`, one to come never begins, and one that is over was
-/// granted by mistake and never counted. `None` where there is no such window or it is cancelled already.
+/// Cancels window number `no`: one that lasts ends at `now`, one to come never begins. `None` where there is no
+/// such window, where it is cancelled already, and where it is over: what was excluded stays on record.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`].
 pub fn cancel(tx: &Transaction<'_>, no: i64, now: Timestamp) -> Result<Option<Announced>, StoreError> {
     tx.prepare_cached(
-        "UPDATE maintenance SET cancelled_at = ?2, until = CASE WHEN ?2 < ends_at THEN max(?2, starts_at) ELSE starts_at END
-         WHERE no = ?1 AND cancelled_at IS NULL
+        "UPDATE maintenance SET cancelled_at = ?2, until = max(?2, starts_at)
+         WHERE no = ?1 AND cancelled_at IS NULL AND ?2 < ends_at
          RETURNING no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, cancelled_at",
     )?
     .query_and_then(params![no, now.as_ms()], announced)?
@@ -208,14 +208,17 @@ mod tests {
         let (over, lasting, to_come) = (add(upgrade(0, 10)), add(upgrade(50, 150)), add(upgrade(200, 300)));
         loaded(&store, &[], 2);
         assert_eq!(counting(&store).len(), 3, "the file has no say in them");
-        assert_eq!(cancel(over, 100).unwrap().until, ms(0));
+        assert_eq!(cancel(over, 100), None, "what is over stays excluded");
+        assert_eq!(cancel(lasting, 150), None, "and so it does from its very end");
         assert_eq!(cancel(lasting, 100).unwrap().until, ms(100));
         assert_eq!(cancel(to_come, 100).unwrap().until, ms(200));
-        assert_eq!(counting(&store), [(50, 100)]);
+        assert_eq!(counting(&store), [(0, 10), (50, 100)]);
         assert_eq!(cancel(lasting, 120), None, "cancelled once is cancelled");
         assert_eq!(cancel(99, 120), None);
         let listed = store.read_blocking(list).unwrap();
         assert_eq!(listed.len(), 3);
-        assert!(listed.iter().all(|known| known.granted_by == "ann" && known.cancelled_at == Some(ms(100))));
+        assert!(listed.iter().all(|known| known.granted_by == "ann"));
+        let cancelled: Vec<_> = listed.iter().map(|known| known.cancelled_at).collect();
+        assert_eq!(cancelled, [None, Some(ms(100)), Some(ms(100))]);
     }
 }
