@@ -138,6 +138,12 @@ fn an_outage_in_all_regions_is_paged_once_and_resolved_and_one_region_alone_is_n
     assert!(began.as_ms() <= first && first <= started && started <= detected, "{began} {opened:?}");
     assert!(detected - began.as_ms() < 5_000, "detected after {} ms", detected - began.as_ms());
 
+    let link = opened.text("link").strip_prefix(&format!("http://{}", fleet.web)).unwrap_or("");
+    assert!(
+        fleet.get(link).is_some_and(|page| page.status == 200),
+        "the page's link leads to the incident: {opened:?}"
+    );
+
     target.all(Mood::Well);
     let resolved = until("the outage is resolved", || sink.of("outage", "resolved").first().cloned());
     assert_eq!(resolved.text("incident"), opened.text("incident"));

@@ -87,5 +87,5 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
 pub fn link(fleet: &Fleet, incident: &Incident) -> String {
     let settings = &fleet.aggregator;
     let base = settings.public_url.as_ref().map_or_else(|| format!("http://{}/", settings.web), ToString::to_string);
-    format!("{}/incidents/{}", base.trim_end_matches('/'), incident.id)
+    format!("{}/incident/{}", base.trim_end_matches('/'), incident.id)
 }

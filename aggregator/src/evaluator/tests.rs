@@ -229,7 +229,7 @@ async fn a_multi_region_outage_is_paged_and_resolved_and_says_why() {
     assert_eq!(body["reason"], "connect_refused");
     assert_eq!(body["regions"]["failing"].as_array().unwrap().len(), 2);
     assert_eq!(body["started_at"], instants.started_at.as_ms());
-    assert_eq!(body["link"], format!("http://127.0.0.1:8080/incidents/{}", incident.id));
+    assert_eq!(body["link"], format!("http://127.0.0.1:8080/incident/{}", incident.id));
 }
 
 #[tokio::test]
