@@ -27,8 +27,8 @@ use crate::uptime::ServiceRecord;
 use crate::uptime::calendar::{self, CalendarError};
 use model::State;
 
-/// After a window's end it is final, whoever has not reported.
-pub const FINAL_AFTER_MS: i64 = 72 * 3_600_000;
+/// So long after a window's end a report of it is complete, whoever has not reported.
+pub const COMPLETE_AFTER_MS: i64 = 72 * 3_600_000;
 /// The most days that a report lists one by one.
 pub const MAX_DAYS: i64 = 400;
 
@@ -138,18 +138,20 @@ pub fn build(conn: &Connection, request: &ReportRequest, now: Timestamp) -> Resu
     let regions = definitions::regions(conn)?;
     let names: BTreeMap<_, _> = regions.into_iter().map(|region| (region.id, region.name)).collect();
     let common = assemble::Common { window, now, names: &names, evidence: &evidence };
-    let mut complete = true;
+    let mut heard = true;
     let mut reports = Vec::with_capacity(outlines.len());
     for mut record in outlines {
         fill(conn, &mut record, window)?;
-        complete &= reported_past(&record, window.to);
+        heard &= reported_past(&record, window.to);
         reports.push(assemble::service_report(&record, common)?);
     }
-    let over = window.to <= now && (complete || window.to.plus_ms(FINAL_AFTER_MS) <= now);
+    let complete = window.to <= now && (heard || window.to.plus_ms(COMPLETE_AFTER_MS) <= now);
     Ok(Report {
         schema: model::SCHEMA.to_owned(),
         revision: 1,
-        state: if over { State::Final } else { State::Preliminary },
+        // Final is what is frozen and can only be restated (INV-8). Nothing is frozen yet, so nothing is final.
+        state: State::Preliminary,
+        complete,
         from: window.from,
         to: window.to,
         timezone: customer.timezone,

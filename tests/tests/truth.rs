@@ -153,11 +153,9 @@ fn checks(targets: &[Target]) -> String {
     let mut toml = String::new();
     for (scenario, target) in SCENARIOS.iter().zip(targets) {
         let id = scenario.id;
-        // Re-checks are as rare as slots here: they shorten the second edge of an outage only (the first
-        // waits for every region's own slot), and the law under test is that of the even stagger.
         toml.push_str(&format!(
             "\n[[service]]\nid = \"{id}\"\ncustomer = \"acme\"\n\n[[check]]\nid = \"{id}\"\nservice = \"{id}\"\ninterval = \"{INTERVAL_MS}ms\"\n\
-             timeout = \"{TIMEOUT_MS}ms\"\nrecheck = \"{INTERVAL_MS}ms\"\ndegraded_after = \"200ms\"\nregions = [{regions}]\nquorum = {QUORUM}\n\
+             timeout = \"{TIMEOUT_MS}ms\"\ndegraded_after = \"200ms\"\nregions = [{regions}]\nquorum = {QUORUM}\n\
              http = {{ url = \"{}\" }}\n",
             target.url()
         ));

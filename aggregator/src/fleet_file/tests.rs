@@ -71,7 +71,7 @@ fn the_example_is_good_and_says_what_it_seems_to() {
     // 02:00 in Berlin's winter is 01:00 UTC.
     assert_eq!(fleet.maintenance[0].span.from.as_ms(), 1_796_086_800_000);
     let home = &fleet.checks[0];
-    assert_eq!((home.interval_ms, home.timeout_ms, home.quorum, home.recheck_ms), (30_000, 10_000, 2, 5_000));
+    assert_eq!((home.interval_ms, home.timeout_ms, home.quorum, home.recheck_ms), (30_000, 10_000, 2, 30_000));
     let Question::Http(api) = &fleet.checks[1].question else { panic!("shop-api asks by HTTP") };
     assert_eq!(api.headers[0].0, "content-type", "headers keep the file's order");
     assert_eq!(fleet.checks[2].regions.len(), 3, "without regions: all of them");

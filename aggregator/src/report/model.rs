@@ -25,6 +25,8 @@ pub struct Report {
     pub revision: u32,
     /// Whether late results can still change it.
     pub state: State,
+    /// Whether nothing more is expected: every region has reported past the window's end, or 72 hours have gone by.
+    pub complete: bool,
     /// The window's first instant.
     pub from: Timestamp,
     /// The first instant after it.
@@ -54,9 +56,9 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The window has not ended, or late results may come.
+    /// The same request may be answered with other figures later.
     Preliminary,
-    /// Every probe has reported past the window's end, or 72 hours have gone by.
+    /// Frozen: only a restatement, a new revision with a reason, says otherwise. This version freezes nothing.
     Final,
 }
 

@@ -124,7 +124,7 @@ fn filled() -> Shelf {
 #[test]
 fn a_report_says_what_was_promised_and_what_was_delivered() {
     let report = built(&filled(), &asked(0, 120), 200).unwrap();
-    assert_eq!((report.state, report.customer.as_str()), (State::Final, "acme"));
+    assert_eq!((report.complete, report.customer.as_str()), (true, "acme"));
     let [service] = &report.services[..] else { panic!("one service") };
     let accounts = service.accounts;
     assert_eq!(accounts.total_ms(), 120 * MINUTE);
@@ -187,18 +187,22 @@ fn the_digest_of_samples_is_that_of_their_lines_and_changes_with_any_of_them() {
 }
 
 #[test]
-fn a_report_is_final_once_every_region_has_spoken_past_its_end_or_three_days_have_gone_by() {
+fn a_report_is_complete_once_every_region_has_spoken_past_its_end_or_three_days_have_gone_by() {
     let shelf = shelf(FLEET);
     let mut samples = two_hours(&shelf);
     let end = Timestamp::from_ms(START + 120 * MINUTE);
     samples.retain(|sample| sample.region.as_str() != "ap-south" || sample.scheduled_at < end);
     store(&shelf, &samples);
-    let state = |from, to, now| built(&shelf, &asked(from, to), now).unwrap().state;
-    assert_eq!(state(0, 110, 130), State::Final);
-    assert_eq!(state(0, 120, 130), State::Preliminary, "ap-south has not been heard past the end");
-    assert_eq!(state(0, 120, 120 + 72 * 60 - 1), State::Preliminary);
-    assert_eq!(state(0, 120, 120 + 72 * 60), State::Final);
-    assert_eq!(state(0, 200, 130), State::Preliminary, "it is not over");
+    let complete = |from, to, now| {
+        let report = built(&shelf, &asked(from, to), now).unwrap();
+        assert_eq!(report.state, State::Preliminary, "inv_8: what is not frozen is never called final");
+        report.complete
+    };
+    assert!(complete(0, 110, 130));
+    assert!(!complete(0, 120, 130), "ap-south has not been heard past the end");
+    assert!(!complete(0, 120, 120 + 72 * 60 - 1));
+    assert!(complete(0, 120, 120 + 72 * 60));
+    assert!(!complete(0, 200, 130), "it is not over");
 }
 
 #[test]

@@ -134,9 +134,10 @@ impl Page {
             zone: report.timezone.clone(),
             state: match report.state {
                 State::Final => "Final".to_owned(),
+                State::Preliminary if report.complete => "Complete, not frozen".to_owned(),
                 State::Preliminary => "Preliminary: late results may still change it".to_owned(),
             },
-            settled: report.state == State::Final,
+            settled: report.complete,
             revision: report.revision,
             headline,
             headline_class,
