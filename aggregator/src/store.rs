@@ -36,9 +36,11 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
+    // Before the writer, so that they are closed before it: the last connection to go takes the write-ahead log
+    // with it, and one that only reads can't.
+    readers: Readers,
     /// `None` where the store was opened to be read only.
     writer: Option<Writer>,
-    readers: Readers,
 }
 
 /// Why the store could not do something.
@@ -494,6 +496,27 @@ pub(crate) mod tests {
         let nowhere = folder.path().join("nowhere.db");
         assert!(matches!(Store::open_read_only(&nowhere), Err(StoreError::Missing(_))));
         assert!(!nowhere.exists());
+    }
+
+    #[test]
+    fn a_store_that_is_gone_leaves_one_file_and_its_lock() {
+        let (folder, store) = store();
+        put(&store, 1).unwrap();
+        assert_eq!(count(&store), 1, "there is a reader to be closed");
+        drop(store);
+        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["nines.db", "nines.db.lock"]);
+    }
+
+    #[test]
+    fn the_log_is_empty_even_where_another_still_has_the_file_open() {
+        let (folder, store) = store();
+        let reader = Store::open_read_only(store.path()).unwrap();
+        put(&store, 1).unwrap();
+        drop(store);
+        let log = std::fs::metadata(folder.path().join("nines.db-wal")).map_or(0, |it| it.len());
+        assert_eq!((log, count(&reader)), (0, 1));
     }
 
     #[test]

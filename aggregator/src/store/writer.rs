@@ -8,6 +8,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,8 @@ use super::StoreError;
 const QUEUE: usize = 256;
 /// The most jobs in one commit, so that the first of them does not wait for ever.
 const JOBS_PER_COMMIT: usize = 64;
+/// How long the end waits for another process that reads, before it leaves the log beside the file.
+const CLOSING_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -133,7 +136,7 @@ where
     }
 }
 
-/// Commits group after group until nobody can send any more.
+/// Commits group after group until nobody can send any more; then leaves all of it in the one file.
 fn serve(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = Vec::with_capacity(JOBS_PER_COMMIT);
@@ -145,6 +148,20 @@ fn serve(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
             job.answer(commit.clone());
         }
     }
+    if let Err(error) = empty_log(&connection) {
+        tracing::warn!(%error, "store.log_left");
+    }
+}
+
+/// Copies the write-ahead log into the file and empties it, so that a copy of the file is a copy of the database.
+/// What is in a log that can't be emptied is no less safe: whoever opens the file next reads both.
+fn empty_log(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(CLOSING_WAIT)?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        tracing::info!("store.log_left: another process reads the database");
+    }
+    Ok(())
 }
 
 /// Runs `first` and whatever else is waiting in one transaction; `group` holds all that were in it.
