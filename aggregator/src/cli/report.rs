@@ -21,7 +21,7 @@ Examples:
   nines report --customer acme --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z | jq .services[].sla")]
 pub struct Args {
     /// A calendar month in the customer's time zone, such as 2026-10
-    #[arg(long, value_name = "YYYY-MM", required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "YYYY-MM", conflicts_with_all = ["from", "to"])]
     month: Option<String>,
     /// From then on: RFC 3339, or how long ago, such as -24h
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
@@ -49,15 +49,11 @@ pub struct Args {
 /// [`Failure::Usage`] for a window, customer or service that makes no sense, [`Failure::Unavailable`] where there is
 /// nothing to report, [`Failure::Io`] where the file can't be written.
 pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
-    let fleet = global.fleet()?;
     let now = Clock::system().now();
-    let format = args.format.or_else(|| Format::of_ending(&args.out)).unwrap_or_default();
-    let request = ReportRequest {
-        environment: fleet.environment,
-        time: args.time(now),
-        customer: args.customer,
-        service: args.service,
-    };
+    let (format, time) = (args.format()?, args.time(now)?);
+    let fleet = global.fleet()?;
+    let request =
+        ReportRequest { environment: fleet.environment, time, customer: args.customer, service: args.service };
     let store = Store::open_read_only(&fleet.aggregator.database)?;
     let spinner = progress::working("reading samples");
     let report = store.read_blocking(|conn| Ok(report::build(conn, &request, now)))??;
@@ -67,13 +63,30 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 }
 
 impl Args {
-    fn time(&self, now: Timestamp) -> Time {
+    fn time(&self, now: Timestamp) -> Result<Time, Failure> {
         match (&self.month, self.from) {
-            (Some(month), _) => Time::Month(month.clone()),
-            (None, from) => {
-                let from = from.map_or(now, |from| from.at(now));
-                Time::Window(Span { from, to: self.to.map_or(now, |to| to.at(now)) })
+            (Some(month), _) => Ok(Time::Month(month.clone())),
+            (None, Some(from)) => {
+                Ok(Time::Window(Span { from: from.at(now), to: self.to.map_or(now, |to| to.at(now)) }))
             }
+            (None, None) => {
+                let message = "a report of when? --month YYYY-MM, or --from T [--to T], such as --from -24h";
+                Err(Failure::Usage(message.to_owned()))
+            }
+        }
+    }
+
+    /// As asked for, else as the file's ending says. An ending that says something else is not written over with
+    /// what it does not say.
+    fn format(&self) -> Result<Format, Failure> {
+        let said = self.format.or_else(|| Format::of_ending(&self.out));
+        match (said, self.out.extension()) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(Format::default()),
+            (None, Some(ending)) => Err(Failure::Usage(format!(
+                "a report is not written as {}: --out FILE.json or FILE.html, or say which with --format",
+                ending.display()
+            ))),
         }
     }
 }
@@ -100,5 +113,36 @@ impl From<ReportError> for Failure {
             | ReportError::WhoseReport { .. }
             | ReportError::EmptyWindow => Self::Usage(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run_with;
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        let typed = ["nines", "report"].iter().chain(arguments);
+        match run_with(typed) {
+            Err(Failure::Usage(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_ending_that_is_not_written_is_wrong_usage() {
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["pdf", "csv", "md"] {
+            let file = folder.path().join(format!("x.{ending}"));
+            let message = refused(&["--from", "-1h", "--out", file.to_str().unwrap()]);
+            assert!(message.contains(ending) && message.contains("json") && message.contains("html"), "{message}");
+            assert!(!file.exists());
+        }
+    }
+
+    #[test]
+    fn without_a_window_both_ways_to_name_one_are_told() {
+        let message = refused(&[]);
+        assert!(["--month", "--from", "--to"].iter().all(|way| message.contains(way)), "{message}");
     }
 }
