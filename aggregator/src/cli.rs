@@ -175,14 +175,12 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    /// Every command that a person can end at, with its path.
-    fn leaves(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+    /// `command` and every one below it, with its path.
+    fn all(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
         let path = format!("{path} {}", command.get_name());
-        let below: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
-        if below.is_empty() {
-            return vec![(path, command.clone())];
-        }
-        below.into_iter().flat_map(|sub| leaves(sub, &path)).collect()
+        let below = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+        let below: Vec<_> = below.flat_map(|sub| all(sub, &path)).collect();
+        std::iter::once((path, command.clone())).chain(below).collect()
     }
 
     #[test]
@@ -191,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_every_command_shows_an_example() {
-        for (path, mut command) in leaves(&Cli::command(), "") {
+    fn the_help_of_every_command_and_group_shows_an_example() {
+        for (path, mut command) in all(&Cli::command(), "") {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Example"), "{path} has no example in its help");
         }

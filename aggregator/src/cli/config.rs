@@ -10,6 +10,9 @@ use crate::fleet_file::{self, finding};
 
 /// Look at the fleet file without starting anything
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  nines config check fleet.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

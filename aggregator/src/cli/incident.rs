@@ -20,6 +20,11 @@ const LISTED: u32 = 50;
 
 /// List incidents, look at one, say that you work on it, note something
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nines incident list --open
+  nines incident show shop-20261122T031207Z
+  nines incident ack shop-20261122T031207Z --by ann")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -16,6 +16,10 @@ use crate::words;
 
 /// Announce, list and cancel maintenance windows
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nines maintenance add --service shop --from 2026-12-01T02:00:00 --to 2026-12-01T04:00:00 --reason \"upgrade\"
+  nines maintenance list")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -13,6 +13,10 @@ use crate::words;
 
 /// Invite, list and revoke probes
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nines probe invite --region eu-west
+  nines probe list")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
