@@ -41,6 +41,14 @@ pub fn duration(ms: i64) -> String {
     }
 }
 
+/// How long something lasted that was measured: as [`duration`], but below a minute with a tenth of a second.
+pub fn length(ms: i64) -> String {
+    match ms {
+        SECOND..MINUTE => format!("{}.{}{THIN}s", ms / SECOND, ms % SECOND / 100),
+        _ => duration(ms),
+    }
+}
+
 /// A length of time that may be negative, such as what is left of a budget.
 pub fn signed_duration(ms: i64) -> String {
     if ms < 0 { format!("−{}", duration(ms.saturating_neg())) } else { duration(ms) }
@@ -100,6 +108,16 @@ mod tests {
         assert_eq!(plain(2 * HOUR + 59_999), "2 h");
         assert_eq!(plain(3 * DAY + 4 * HOUR), "3 d 4 h");
         assert_eq!(signed_duration(-61_000).replace(THIN, " "), "−1 min 1 s");
+    }
+
+    #[test]
+    fn what_was_measured_has_a_tenth_below_a_minute_and_is_floored() {
+        let plain = |ms| length(ms).replace(THIN, " ");
+        assert_eq!(plain(999), "999 ms");
+        assert_eq!(plain(10_000), "10.0 s");
+        assert_eq!(plain(23_699), "23.6 s");
+        assert_eq!(plain(59_999), "59.9 s");
+        assert_eq!(plain(61_999), "1 min 1 s");
     }
 
     #[test]

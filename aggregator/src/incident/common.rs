@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use nines_shared::duration::Shown;
 use nines_shared::id::RegionId;
 use nines_shared::sample::{Evidence, Outcome, Sample};
 use nines_shared::time::Timestamp;
@@ -13,6 +12,7 @@ use super::{Incident, Kind, RegionViews, Scene};
 use crate::uptime::Verdict;
 use crate::uptime::calendar;
 use crate::uptime::service::{CheckAssessment, ServiceAssessment};
+use crate::words;
 
 /// The most different values of one aspect that are kept; the first by value are.
 pub const MAX_VALUES: usize = 16;
@@ -166,9 +166,7 @@ pub fn headline(incident: &Incident) -> String {
         _ if incident.withdrawn => format!("was taken for {what} since {since}, which late results disprove"),
         None => format!("is {what} since {since}"),
         Some(ended_at) => {
-            let ms = ended_at.since(incident.instants.started_at);
-            // Milliseconds say something only of what is shorter than a second.
-            let length = Shown(if ms < 1_000 { ms } else { ms - ms % 1_000 });
+            let length = words::length(ended_at.since(incident.instants.started_at));
             format!("was {what} for {length} from {since}")
         }
     };

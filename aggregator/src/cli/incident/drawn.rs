@@ -45,7 +45,7 @@ fn row(fleet: &Fleet, incident: &Incident, now: Timestamp) -> [String; 7] {
         incident.kind.code().to_owned(),
         state(incident).to_owned(),
         instant(fleet, incident, incident.instants.started_at),
-        words::duration(incident.span(now).length_ms()),
+        words::length(incident.span(now).length_ms()),
         incident.acknowledged_by.as_deref().map_or_else(|| "–".to_owned(), detail),
         why(&incident.scene),
     ]
@@ -123,7 +123,7 @@ fn instants(fleet: &Fleet, incident: &Incident, now: Timestamp) -> Vec<(&'static
     let known = incident.instants;
     let shown = |at: Timestamp| instant(fleet, incident, at);
     let after = |at: Timestamp, earlier: Timestamp, what: &str| {
-        format!("{}  {} after {what}", shown(at), words::duration(at.since(earlier)))
+        format!("{}  {} after {what}", shown(at), words::length(at.since(earlier)))
     };
     let mut lines = vec![
         ("last good", known.last_good_at.map_or_else(|| "never seen".to_owned(), shown)),

@@ -75,7 +75,7 @@ pub(in crate::web) fn card(incident: &Incident, subjects: &Subjects, now: Timest
         shade: shade(incident),
         calm: !incident.is_open() || incident.kind != Kind::Outage,
         title: title(incident, &subjects.name(&incident.subject)),
-        length: format!("for {}", words::duration(incident.span(now).length_ms())),
+        length: format!("for {}", words::length(incident.span(now).length_ms())),
         why: why(scene, &subjects.names),
         detail: scene.detail.clone().unwrap_or_default(),
         since: Moment::named(instants.started_at, &zone, now),
@@ -196,7 +196,7 @@ pub(in crate::web) fn page(incident: &Incident, notes: &[Note], subjects: &Subje
             Severity::Page => "paged",
         },
         zone: format!("{} ({})", zone.name(), zone.abbreviation(now)),
-        time_to_detect: words::duration(incident.instants.time_to_detect_ms()),
+        time_to_detect: words::length(incident.instants.time_to_detect_ms()),
         story: story(incident, notes, &zone, now),
         findings: incident.scene.findings.iter().map(|finding| finding_row(finding, &subjects.names)).collect(),
     }

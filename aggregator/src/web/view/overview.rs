@@ -146,8 +146,7 @@ pub(in crate::web) fn headline(groups: &[Group], regions: &[String]) -> (Shade, 
         [] => "No region looks yet.".to_owned(),
         some => format!("We look from {}.", words::list(some)),
     };
-    let are = if up.len() == 1 { "is" } else { "are" };
-    let lead = format!("{} of {} {are} up. {from}", up.len(), words::count(cards.len(), "service"));
+    let lead = lead(up.len(), cards.len(), &from);
     if cards.is_empty() {
         return (Shade::Blank, "No services yet.".to_owned(), "The fleet file names none.".to_owned());
     }
@@ -169,4 +168,28 @@ pub(in crate::web) fn headline(groups: &[Group], regions: &[String]) -> (Shade, 
         _several => "All services are up.".to_owned(),
     };
     (Shade::Up, headline, from)
+}
+
+/// How many services are up, of how many, and `from` where we look. Of the only one the headline has said it.
+fn lead(up: usize, all: usize, from: &str) -> String {
+    match (up, all) {
+        (_, 1) => from.to_owned(),
+        (0, _) => format!("None of {all} services is up. {from}"),
+        (1, _) => format!("1 of {all} services is up. {from}"),
+        (..) => format!("{up} of {all} services are up. {from}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_are_up_reads_well_whatever_the_number() {
+        let lead = |up, all| lead(up, all, "We look from Dublin.");
+        assert_eq!(lead(0, 1), "We look from Dublin.");
+        assert_eq!(lead(0, 3), "None of 3 services is up. We look from Dublin.");
+        assert_eq!(lead(1, 2), "1 of 2 services is up. We look from Dublin.");
+        assert_eq!(lead(2, 3), "2 of 3 services are up. We look from Dublin.");
+    }
 }

@@ -54,9 +54,9 @@ impl Measured {
         let bounds = if at_least_ms == at_most_ms {
             String::new()
         } else {
-            format!("between {} and {}", words::duration(at_least_ms), words::duration(at_most_ms))
+            format!("between {} and {}", words::length(at_least_ms), words::length(at_most_ms))
         };
-        Self { length: words::duration(length_ms), bounds }
+        Self { length: words::length(length_ms), bounds }
     }
 }
 
