@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::definition::Fleet;
-use crate::fleet_file;
+use crate::fleet_file::{self, Warning};
 use crate::logging::{self, LogFormat};
 
 #[derive(Debug, Parser)]
@@ -142,12 +142,24 @@ impl Global {
     /// # Errors
     /// [`Failure::FleetFile`] with every error of the file.
     pub fn fleet(&self) -> Result<Fleet, Failure> {
-        let (fleet, warnings) = fleet_file::load(&self.config)?;
-        for warning in &warnings {
-            tracing::warn!(place = %warning.place(), key = warning.key, "fleet_file.warning: {}", warning.message);
-        }
-        Ok(fleet)
+        Ok(told(fleet_file::load(&self.config)?))
     }
+
+    /// [`Global::fleet`] for whoever serves it: secrets that can't be had here are warned of too.
+    ///
+    /// # Errors
+    /// As [`Global::fleet`].
+    pub fn fleet_to_serve(&self) -> Result<Fleet, Failure> {
+        Ok(told(fleet_file::load_to_serve(&self.config)?))
+    }
+}
+
+/// The fleet, once its warnings are logged.
+fn told((fleet, warnings): (Fleet, Vec<Warning>)) -> Fleet {
+    for warning in &warnings {
+        tracing::warn!(place = %warning.place(), key = warning.key, "fleet_file.warning: {}", warning.message);
+    }
+    fleet
 }
 
 /// Runs what waits to its end, on a runtime of its own.

@@ -83,13 +83,25 @@ impl FleetFileErrors {
 /// # Errors
 /// [`FleetFileErrors`] with every error at once.
 pub fn load(path: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
+    parse(&text_of(path)?, path)
+}
+
+/// [`load`] for whoever is about to serve it: warns too of secrets that can't be had here.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_to_serve(path: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
+    parse_and(&text_of(path)?, path, advice::of_secrets)
+}
+
+fn text_of(path: &Path) -> Result<String, FleetFileErrors> {
     let unreadable = |source| FleetFileErrors::Unreadable { path: path.to_owned(), source };
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if MAX_FILE_BYTES < size {
         let what = format!("it has {size} bytes; at most {MAX_FILE_BYTES} are read");
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, what)));
     }
-    parse(&fs::read_to_string(path).map_err(unreadable)?, path)
+    fs::read_to_string(path).map_err(unreadable)
 }
 
 /// The fleet that `text` describes, as [`load`] does; `name` is the path that it has, for messages and for
@@ -98,12 +110,17 @@ pub fn load(path: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
 /// # Errors
 /// [`FleetFileErrors::Invalid`] with every error at once.
 pub fn parse(text: &str, name: &Path) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
+    parse_and(text, name, |_, _, _| {})
+}
+
+/// [`parse`], with `advise` on top of the advice that the text alone gives rise to.
+fn parse_and(text: &str, name: &Path, advise: Advise) -> Result<(Fleet, Vec<Warning>), FleetFileErrors> {
     let (tree, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
         return Err(refused(broken(text, name, &syntax)));
     }
     let notes = Notes::new(text, name, secrets::of_tree(tree.get_ref()));
-    let fleet = read(&Table::root(&notes, tree.get_ref()));
+    let fleet = read(&Table::root(&notes, tree.get_ref()), advise);
     let (errors, warnings) = notes.into_findings();
     match fleet {
         Some(fleet) if errors.is_empty() => Ok((fleet, warnings)),
@@ -136,7 +153,7 @@ fn refused(notes: Notes<'_>) -> FleetFileErrors {
 }
 
 /// The fleet, where every element is good. Every element is read whatever the ones before it were.
-fn read(root: &Table<'_>) -> Option<Fleet> {
+fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let environment = root.get_or("environment", "prod".to_owned(), Value::words);
     let aggregator = aggregator::read(root);
     let elements = Elements::of(root);
@@ -163,8 +180,12 @@ fn read(root: &Table<'_>) -> Option<Fleet> {
         routes: whole(routes)?,
     };
     advice::give(root, &fleet, &spots);
+    advise(root, &fleet, &spots);
     Some(fleet)
 }
+
+/// Notes what a good fleet makes likely to be a mistake.
+type Advise = fn(&Table<'_>, &Fleet, &Spots);
 
 /// The file's arrays of tables.
 struct Elements<'a> {

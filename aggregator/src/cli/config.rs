@@ -38,7 +38,7 @@ struct Check {
 pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let Command::Check(Check { file }) = args.command;
     let path = file.unwrap_or_else(|| global.config.clone());
-    let (fleet, warnings) = fleet_file::load(&path)?;
+    let (fleet, warnings) = fleet_file::load_to_serve(&path)?;
     anstream::print!("{}", finding::drawn_warnings(&warnings));
     let good = anstyle::AnsiColor::Green.on_default().bold();
     anstream::println!("{good}{}{good:#} is good: {}", path.display(), summary(&fleet));

@@ -20,7 +20,7 @@ pub struct Args {}
 /// # Errors
 /// [`Failure`] where it can't start, or a part of it ends unasked.
 pub fn run(_args: Args, global: &Global) -> Result<(), Failure> {
-    let fleet = global.fleet()?;
+    let fleet = global.fleet_to_serve()?;
     let options = Options { fleet_file: Some(global.config.clone()), ..Options::default() };
     wait(async {
         // Before anything is up: a signal that comes while it starts is not lost.

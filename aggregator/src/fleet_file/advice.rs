@@ -1,8 +1,14 @@
 //! What a whole file makes likely to be a mistake, though each part of it is good.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{env, fs, io};
+
+use nines_shared::address::AddressRule;
+use url::{Host, Url};
+
 use super::notes::Spot;
 use super::reader::Table;
-use crate::definition::{Fleet, Route, Service};
+use crate::definition::{ChannelKind, Fleet, Route, Secret, Service};
 
 /// Where the elements stand, in the file's order.
 pub(super) struct Spots {
@@ -27,6 +33,11 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
         if !fleet.routes.iter().any(|route| route.channels.contains(&channel.id)) {
             warn(root, spot, format!("no route leads to channel {}", channel.id), "add a [[route]]");
         }
+        let ChannelKind::Webhook { url, .. } = &channel.kind;
+        if let Some(address) = forbidden(url, fleet) {
+            let message = format!("nothing is delivered to channel {}: {address} is not a public address", channel.id);
+            warn(root, spot, message, &format!("allow it: [aggregator] webhook_allow = [\"{address}\"]"));
+        }
     }
     for (route, spot) in fleet.routes.iter().zip(&spots.routes) {
         let owner = |service: &Service| {
@@ -42,6 +53,47 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
             );
         }
     }
+}
+
+/// Notes which channels' secrets can't be had where this runs. The secret itself is not looked at.
+pub(super) fn of_secrets(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
+    for (channel, spot) in fleet.channels.iter().zip(&spots.channels) {
+        let ChannelKind::Webhook { secret, .. } = &channel.kind;
+        let missing = match secret {
+            Some(Secret::Env(name)) if env::var(name).is_err() => format!("the environment has no {name}"),
+            Some(Secret::File(path)) => match openable(path) {
+                Ok(()) => continue,
+                Err(error) => format!("{} can't be read: {error}", path.display()),
+            },
+            Some(Secret::Env(_)) | None => continue,
+        };
+        let message = format!("nothing is delivered to channel {} without its secret: {missing}", channel.id);
+        warn(root, spot, message, "have it there where `nines serve` runs");
+    }
+}
+
+/// Whether a file can be opened; a pipe is left alone, since opening one waits for its other end.
+fn openable(path: &std::path::Path) -> io::Result<()> {
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if found.is_file() { fs::File::open(path).map(drop) } else { Ok(()) }
+}
+
+/// The address that `url` names, where nothing may be sent to it. Only what needs no look-up is judged.
+fn forbidden(url: &Url, fleet: &Fleet) -> Option<IpAddr> {
+    let addresses: Vec<IpAddr> = match url.host()? {
+        Host::Ipv4(address) => vec![address.into()],
+        Host::Ipv6(address) => vec![address.into()],
+        Host::Domain("localhost") => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Host::Domain(_) => return None,
+    };
+    let rule = AddressRule::new(fleet.aggregator.webhook_allow.clone(), Vec::new());
+    if addresses.iter().any(|address| rule.check(*address).is_ok()) {
+        return None;
+    }
+    addresses.first().copied()
 }
 
 /// The services that no route matches; where there is no route at all the first stands for all.

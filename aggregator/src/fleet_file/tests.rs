@@ -126,6 +126,32 @@ fn what_is_allowed_but_unwise_is_warned_of() {
 }
 
 #[test]
+fn a_channel_that_nothing_reaches_is_warned_of() {
+    let to = |host: &str| shop("", "", "").replace("https://hooks.example", host);
+    let warned = |text: String| good(&text).1.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n");
+    for host in ["http://10.0.0.7", "http://[::1]:9093", "http://localhost"] {
+        assert!(warned(to(host)).contains("nothing is delivered to channel oncall"), "{host}");
+    }
+    assert_eq!(warned(format!("[aggregator]\nwebhook_allow = ['10.0.0.0/8']\n{}", to("http://10.0.0.7"))), "");
+}
+
+#[test]
+fn a_secret_that_can_not_be_had_is_warned_of_before_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nines.toml");
+    let warned = |secret: &str| {
+        fs::write(&path, shop("", "", "").replace("{ env = 'X' }", secret)).unwrap();
+        assert_eq!(load(&path).unwrap().1, [], "only whoever serves needs it");
+        load_to_serve(&path).unwrap().1.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(warned("{ env = 'NINES_NO_SUCH' }").contains("the environment has no NINES_NO_SUCH"));
+    assert!(warned("{ file = 'hook' }").contains("hook can't be read"));
+    fs::write(folder.path().join("hook"), "s").unwrap();
+    assert_eq!(warned("{ file = 'hook' }"), "");
+    assert_eq!(warned("{ env = 'PATH' }"), "");
+}
+
+#[test]
 fn a_finding_is_drawn_with_its_line_and_a_caret_under_what_is_meant() {
     let text = "[aggregator]\n\tweb = \"8080\" # ü\n";
     let drawn = parse(text, Path::new("nines.toml")).unwrap_err().drawn();

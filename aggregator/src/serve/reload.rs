@@ -55,7 +55,7 @@ impl Reloader {
 
     pub(super) async fn reload_file(&self, file: &Path) {
         let path = file.to_owned();
-        let read = tokio::task::spawn_blocking(move || fleet_file::load(&path)).await;
+        let read = tokio::task::spawn_blocking(move || fleet_file::load_to_serve(&path)).await;
         match read {
             Ok(Ok((fleet, warnings))) => {
                 for warning in &warnings {
