@@ -36,6 +36,9 @@ pub(super) fn terms(sla: &SlaReport, zone: &str) -> Vec<String> {
         }
         .to_owned(),
         match policy.min_outage_ms {
+            _ if policy.method == Method::Occurrences => {
+                "Samples count one by one, however short an outage.".to_owned()
+            }
             0 => "Every outage counts, however short.".to_owned(),
             ms => {
                 format!("An outage shorter than {} does not count; a longer one counts in full.", words::duration(ms))
