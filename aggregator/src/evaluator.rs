@@ -3,7 +3,7 @@
 //! It wakes when samples arrive and at least once a second, and judges the services of which something
 //! arrived or whose time has come. What it has not judged yet is marked in the store and is unmarked in the
 //! transaction that stores the judgement: however it ends, nothing is missed, and since judging again changes
-//! nothing, nothing is told twice. It decides nothing: [`judge`] reads, `incident` decides, [`write`] writes.
+//! nothing, nothing is told twice. It decides nothing: [`judge`] reads, `incident` decides, [`mod@write`] writes.
 
 pub mod desk;
 pub mod judge;

@@ -1,6 +1,6 @@
 //! `nines quickstart`: the whole product on one machine in two minutes.
 //!
-//! Nothing here is make-believe but the demo service: the aggregator is [`serve`]'s own, the probes are the
+//! Nothing here is make-believe but the demo service: the aggregator is `serve`'s own, the probes are the
 //! agent's, let in with real tokens over mutual TLS, and alerts go through the outbox to a webhook. Owns the
 //! story and how it is told; decides nothing that a figure depends on.
 

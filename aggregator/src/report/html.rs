@@ -1,6 +1,6 @@
 //! The report as one HTML file: no network, no script, light and dark, and it prints.
 //!
-//! What is said and how it is rounded is decided by [`view`]; the template only lays out, and escapes every text
+//! What is said and how it is rounded is decided by `view`; the template only lays out, and escapes every text
 //! that comes from the fleet file or a target.
 
 mod policy;

@@ -270,10 +270,10 @@ pub fn digest(conn: &Connection, checks: Option<&[CheckId]>, span: Span) -> Resu
     Ok(format!("sha256:{}", data_encoding::HEXLOWER.encode(context.finish().as_ref())))
 }
 
-/// [`digest`] of every sample there is: equal digests, equal content.
+/// [`digest()`] of every sample there is: equal digests, equal content.
 ///
 /// # Errors
-/// As [`digest`].
+/// As [`digest()`].
 pub fn content_digest(conn: &Connection) -> Result<String, StoreError> {
     digest(conn, None, Span { from: Timestamp::MIN, to: Timestamp::MAX })
 }

@@ -30,7 +30,7 @@ const HTTPS_PORT: u16 = 443;
 /// What `nines-probe check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// What to check: a URL, dns:NAME[/TYPE] or tls:HOST[:PORT]
+    /// What to check: a URL, `dns:NAME[/TYPE]` or `tls:HOST[:PORT]`
     #[arg(value_name = "URL|dns:NAME[/TYPE]|tls:HOST[:PORT]")]
     pub target: String,
     /// Print one JSON object instead of a drawing
