@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use nines_shared::check::Check;
 use nines_shared::id::{ChannelId, CustomerId, RegionId, ServiceId};
+use nines_shared::secret::Secret;
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -247,15 +248,6 @@ pub enum ChannelKind {
         /// The key of the signature.
         secret: Option<Secret>,
     },
-}
-
-/// Where a secret is to be found; never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// In an environment variable.
-    Env(String),
-    /// In a file, its last line break cut.
-    File(PathBuf),
 }
 
 /// Which alerts go to which channels. All conditions that are there must hold.

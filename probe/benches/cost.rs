@@ -5,6 +5,7 @@
 //! Targets run on threads of their own; only the probing thread is measured, user and system time, by
 //! Linux's `/proc/thread-self/schedstat`. Ours and bare take turns, round by round, so that a noisy
 //! neighbour meets both; the medians of the rounds are printed. Hot figures: a closed loop, no wake-ups.
+//! Allocations are counted on the same thread, and are exact but for what a reallocation is counted as.
 
 #![expect(clippy::print_stdout, reason = "a benchmark is there to print its table")]
 
@@ -23,7 +24,7 @@ use nines_shared::address::AddressRule;
 use nines_shared::check::{
     Check, DnsExpect, DnsQuestion, DnsServer, Draft, HttpQuestion, HttpVersion, Question, RecordType,
 };
-use nines_shared::sample::Outcome;
+use nines_shared::sample::{Outcome, TraceId};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -31,6 +32,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Checks a round.
@@ -41,42 +43,62 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent
 const NAME: &str = "shop.example.";
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let table = runtime.block_on(measure());
-    println!("{table}");
-}
-
-async fn measure() -> String {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let authority = Authority::new();
     let acceptor = TlsAcceptor::from(Arc::new(authority.server()));
+    let connector = TlsConnector::from(Arc::new(authority.client()));
     let (http, https, dns) = (http_target(None), http_target(Some(acceptor)), dns_target());
     let prober = Prober::new(Vantage {
         source: None,
         rule: AddressRule::new(vec!["127.0.0.0/8".parse().expect("a network")], Vec::new()),
     });
-    let mut table = String::from("| check, hot | ours, CPU µs | bare loop, CPU µs | ratio |\n|---|--:|--:|--:|\n");
+    let mut table = String::from(
+        "| check, hot | ours, CPU µs | bare loop, CPU µs | ratio | allocations, ours (bytes) | bare loop (bytes) |\n\
+         |---|--:|--:|--:|--:|--:|\n",
+    );
 
     let check = http_check(&format!("http://{http}/"), None);
-    let (ours, bare) = rounds(|| run(&prober, &check), || bare_http(http)).await;
-    row(&mut table, "HTTP, new connection", ours, bare);
+    row(&mut table, &runtime, "HTTP, new connection", || run(&prober, &check), || bare_http(http));
 
     let check = http_check(&format!("https://{https}/"), Some(authority.pem.clone()));
-    let connector = TlsConnector::from(Arc::new(authority.client()));
-    let (ours, bare) = rounds(|| run(&prober, &check), || bare_https(https, connector.clone())).await;
-    row(&mut table, "HTTPS, TLS 1.3 P-256, full handshake", ours, bare);
+    let bare = || bare_https(https, connector.clone());
+    row(&mut table, &runtime, "HTTPS, TLS 1.3 P-256, full handshake", || run(&prober, &check), bare);
 
     let check = dns_check(dns);
-    let (ours, bare) = rounds(|| run(&prober, &check), || bare_dns(dns)).await;
-    row(&mut table, "DNS, UDP, A", ours, bare);
-    table
+    row(&mut table, &runtime, "DNS, UDP, A", || run(&prober, &check), || bare_dns(dns));
+    println!("{table}");
 }
 
-fn row(table: &mut String, name: &str, ours_ns: u64, bare_ns: u64) {
-    let (ours, bare) = (ours_ns / 1_000, bare_ns / 1_000);
+/// Measures `ours` and `bare` and writes their line of the table.
+fn row<F: Future<Output = ()>, G: Future<Output = ()>>(
+    table: &mut String,
+    runtime: &Runtime,
+    name: &str,
+    ours: impl Fn() -> F,
+    bare: impl Fn() -> G,
+) {
+    let (ours_ns, bare_ns) = runtime.block_on(rounds(&ours, &bare));
     let hundredths = ours_ns * 100 / bare_ns.max(1);
     let ratio = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    let (allocated, bare_allocated) = (allocations(runtime, ours), allocations(runtime, bare));
     // Writing to a string can't fail.
-    let _written = writeln!(table, "| {name} | {ours} | {bare} | {ratio} |");
+    let _written = writeln!(
+        table,
+        "| {name} | {} | {} | {ratio} | {allocated} | {bare_allocated} |",
+        ours_ns / 1_000,
+        bare_ns / 1_000
+    );
+}
+
+/// How often, and how much, this thread allocates for one check, of which everything else is warm by now.
+fn allocations<F: Future<Output = ()>>(runtime: &Runtime, work: impl Fn() -> F) -> String {
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..CHECKS {
+            runtime.block_on(work());
+        }
+    });
+    let each = u64::from(CHECKS);
+    format!("{} ({})", counted.count_total / each, counted.bytes_total / each)
 }
 
 /// The median CPU nanoseconds of one check of each, over the rounds.
@@ -115,7 +137,7 @@ fn cpu_ns() -> u64 {
 }
 
 async fn run(prober: &Prober, check: &Check) {
-    let seen = prober.run(check).await;
+    let seen = prober.run(check, TraceId(7)).await;
     assert_eq!(seen.outcome, Outcome::Up, "{seen:?}");
 }
 
@@ -240,7 +262,7 @@ where
 {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let (address, serve) = start().await;
             tell.send(address).expect("someone waits");

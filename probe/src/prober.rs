@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{Check, Question};
-use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason};
+use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, TraceId};
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -82,12 +82,13 @@ impl Prober {
     }
 
     /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an
-    /// outcome. The last attempt decides.
-    pub async fn run(&self, check: &Check) -> Observation {
+    /// outcome. The last attempt decides. `trace` goes out with whatever can carry it.
+    pub async fn run(&self, check: &Check, trace: TraceId) -> Observation {
+        let look = Look { prober: self, trace };
         let deadline = Instant::now() + millis(check.timeout_ms);
         let mut attempt = 1;
         loop {
-            let seen = self.attempt(check, deadline, attempt).await;
+            let seen = look.attempt(check, deadline, attempt).await;
             let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
             let next = Instant::now() + RETRY_PAUSE;
             if worked || check.retries < attempt || deadline <= next {
@@ -97,7 +98,16 @@ impl Prober {
             attempt += 1;
         }
     }
+}
 
+/// What one attempt looks with: what all checks share, and what is its own.
+#[derive(Debug)]
+pub(crate) struct Look<'p> {
+    prober: &'p Prober,
+    trace: TraceId,
+}
+
+impl Look<'_> {
     async fn attempt(&self, check: &Check, deadline: Instant, attempt: u8) -> Observation {
         let mut record = Record::start();
         let failure = match timeout_at(deadline, self.ask(&check.question, &mut record)).await {

@@ -3,11 +3,15 @@
 //! A sample is what is written, shipped, stored, exported and counted; its JSON form is the NDJSON
 //! of `docs/METHOD.md`. Identity is (check, region, kind, scheduled_at).
 
+mod evidence;
+mod reason;
+
 use std::fmt;
-use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::evidence::{Certificate, DnsEvidence, Evidence, Hop, TlsEvidence};
+pub use self::reason::Reason;
 use crate::hash::fnv1a128;
 use crate::id::{CheckId, ProbeId, RegionId};
 use crate::time::Timestamp;
@@ -215,182 +219,6 @@ impl Phases {
     }
 }
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $code:literal),+ $(,)?) => {
-        /// Why a sample is not `up`: a stable code that alerts group by and reports print.
-        ///
-        /// The set is closed on the side that writes; the side that reads keeps a code it does not know
-        /// as [`Reason::Other`], so that a newer probe keeps shipping to an older aggregator.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub enum Reason {
-            $($(#[$doc])* $name,)+
-            /// A code of another version or another product; `[a-z0-9_]{1,64}`.
-            Other(Box<str>),
-        }
-
-        impl Reason {
-            /// Every reason this version writes.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// Its stable code.
-            pub fn code(&self) -> &str {
-                match self {
-                    $(Self::$name => $code,)+
-                    Self::Other(code) => code,
-                }
-            }
-
-            fn known(code: &str) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$name),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    // Slow, but right.
-    /// Right, but slower than `degraded_after`.
-    Slow = "slow",
-
-    // The target's fault: outcome `down`.
-    /// The name does not exist.
-    DnsNxdomain = "dns_nxdomain",
-    /// The name exists but has no record of the type.
-    DnsNoData = "dns_no_data",
-    /// The server answered that it failed.
-    DnsServfail = "dns_servfail",
-    /// The server refused the question.
-    DnsRefused = "dns_refused",
-    /// Another response code than the one expected.
-    DnsRcode = "dns_rcode",
-    /// No answer within the deadline.
-    DnsTimeout = "dns_timeout",
-    /// An answer that can't be read, or that is not an answer to our question.
-    DnsMalformed = "dns_malformed",
-    /// The answers are not the expected ones.
-    DnsAnswers = "dns_answers",
-    /// The server's address did not take the question (refused or reset).
-    DnsUnreachable = "dns_unreachable",
-    /// The target refused the connection.
-    ConnectRefused = "connect_refused",
-    /// The target reset the connection while it was being made.
-    ConnectReset = "connect_reset",
-    /// No connection within the deadline.
-    ConnectTimeout = "connect_timeout",
-    /// A router on the way says that the target can't be reached.
-    ConnectUnreachable = "connect_unreachable",
-    /// No TLS handshake within the deadline.
-    TlsTimeout = "tls_timeout",
-    /// The target ended or reset the connection within the handshake.
-    TlsClosed = "tls_closed",
-    /// What the target speaks is not TLS, or breaks its rules.
-    TlsMalformed = "tls_malformed",
-    /// The target sent an alert.
-    TlsAlert = "tls_alert",
-    /// No protocol version or cipher in common.
-    TlsVersion = "tls_version",
-    /// A certificate of the chain has expired.
-    TlsExpired = "tls_expired",
-    /// A certificate of the chain is not valid yet.
-    TlsNotYetValid = "tls_not_yet_valid",
-    /// The certificate is for other names.
-    TlsWrongName = "tls_wrong_name",
-    /// The certificate signed itself.
-    TlsSelfSigned = "tls_self_signed",
-    /// No known authority vouches for the chain.
-    TlsUnknownIssuer = "tls_unknown_issuer",
-    /// The certificate was revoked.
-    TlsRevoked = "tls_revoked",
-    /// The certificate can't be used for another reason, which the detail gives.
-    TlsBadCertificate = "tls_bad_certificate",
-    /// Valid, but for fewer days than the check wants.
-    TlsExpiresSoon = "tls_expires_soon",
-    /// The target closed or reset the connection before its response was complete.
-    HttpClosed = "http_closed",
-    /// The response breaks the rules of HTTP.
-    HttpMalformed = "http_malformed",
-    /// The response's head is larger than the limit.
-    HttpHeadersTooLarge = "http_headers_too_large",
-    /// No response head within the deadline.
-    HttpTimeout = "http_timeout",
-    /// The response's body did not end within the deadline.
-    BodyTimeout = "body_timeout",
-    /// The body is larger than the limit, and what came within it does not decide the expectation.
-    BodyTooLarge = "body_too_large",
-    /// The body can't be decoded as its `content-encoding` says.
-    BodyEncoding = "body_encoding",
-    /// Another status than the expected ones.
-    HttpStatus = "http_status",
-    /// A header is missing or different.
-    HttpHeader = "http_header",
-    /// The body does not say what is expected, or says what is not.
-    HttpBody = "http_body",
-    /// The body is not JSON, or its values are not the expected ones.
-    HttpJson = "http_json",
-    /// Another version of HTTP than the one asked for.
-    HttpVersion = "http_version",
-    /// More redirects than the limit.
-    RedirectLimit = "redirect_limit",
-    /// A redirect without a usable location.
-    RedirectInvalid = "redirect_invalid",
-
-    // Our fault: outcome `inconclusive`.
-    /// The probe has no route to the target.
-    NoRoute = "no_route",
-    /// The probe's own file does not allow the address.
-    AddressForbidden = "address_forbidden",
-    /// The probe's `source_address` can't be used.
-    SourceAddress = "source_address",
-    /// The probe ran out of descriptors, ports or memory.
-    Resources = "resources",
-    /// The probe had no permit to run the check before its latest start.
-    Saturated = "saturated",
-    /// The probe woke later than half an interval after the slot was due.
-    Overrun = "overrun",
-    /// The probe's clock stepped or is more than a second off.
-    Clock = "clock",
-    /// The probe can't reach its own canaries.
-    Canary = "canary",
-    /// The probe can't run a check of this kind.
-    Unsupported = "unsupported",
-    /// The probe stopped while the check ran.
-    Stopped = "stopped",
-    /// A fault in the probe itself.
-    Internal = "internal",
-}
-
-impl TryFrom<String> for Reason {
-    type Error = &'static str;
-
-    fn try_from(code: String) -> Result<Self, Self::Error> {
-        if let Some(known) = Self::known(&code) {
-            return Ok(known);
-        }
-        let clean = code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if clean && (1..=64).contains(&code.len()) {
-            Ok(Self::Other(code.into()))
-        } else {
-            Err("a reason is 1 to 64 of the characters a-z, 0-9 and _")
-        }
-    }
-}
-
-impl From<Reason> for String {
-    fn from(reason: Reason) -> Self {
-        reason.code().to_owned()
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.code())
-    }
-}
-
 /// 128 bits that follow a sample everywhere; 32 hex digits in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -426,94 +254,6 @@ impl From<TraceId> for String {
     fn from(id: TraceId) -> Self {
         id.to_string()
     }
-}
-
-/// What the target said and showed. Every part is there only where the check came so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evidence {
-    /// The address that was connected to, or asked, last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<SocketAddr>,
-    /// Each request of an HTTP check, in order; all but the last were redirected.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hops: Vec<Hop>,
-    /// The TLS session and the chain as the target sent it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<TlsEvidence>,
-    /// The answer of a DNS check.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<DnsEvidence>,
-}
-
-/// One request of an HTTP check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hop {
-    /// What was asked for, without user and password.
-    pub url: String,
-    /// Where it was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<SocketAddr>,
-    /// The response's status, where one came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// `HTTP/1.1` or `HTTP/2`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// µs of each phase of this hop.
-    #[serde(default, skip_serializing_if = "Phases::is_empty")]
-    pub phases_us: Phases,
-}
-
-/// A TLS session as far as it came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TlsEvidence {
-    /// `TLSv1.2` or `TLSv1.3`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The cipher suite, by its IANA name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cipher: Option<String>,
-    /// The protocol agreed on by ALPN.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alpn: Option<String>,
-    /// The certificates as the target sent them, its own first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub chain: Vec<Certificate>,
-}
-
-/// What a certificate says, valid or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
-    /// Whom it names.
-    pub subject: String,
-    /// Who signed it.
-    pub issuer: String,
-    /// The names it is for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub names: Vec<String>,
-    /// Valid from.
-    pub not_before: Timestamp,
-    /// Valid until.
-    pub not_after: Timestamp,
-    /// SHA-256 of the certificate, hex.
-    pub sha256: String,
-}
-
-/// The answer of a DNS check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DnsEvidence {
-    /// `udp` or `tcp`: how the answer came.
-    pub transport: String,
-    /// The response code, by its IANA name, such as `NOERROR`.
-    pub rcode: String,
-    /// The answers of the asked type in presentation form, sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<String>,
-    /// The lowest TTL among them, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_s: Option<u32>,
 }
 
 /// A `detail` from a text that a target may have written: one line, no control characters, at most

@@ -13,7 +13,7 @@ use nines_shared::address::AddressRule;
 use nines_shared::check::{
     Check, DnsExpect, DnsQuestion, Draft, HttpQuestion, HttpVersion, Question, TlsExpect, TlsQuestion,
 };
-use nines_shared::sample::{Outcome, Phase, Reason};
+use nines_shared::sample::{Outcome, Phase, Reason, TraceId};
 use nines_tests::process::Process;
 use nines_tests::wait::until;
 use rcgen::{CertificateParams, DnType, KeyPair};
@@ -182,7 +182,7 @@ fn look(question: Question) -> Observation {
     let draft = Draft::new("real".parse().unwrap(), "real".parse().unwrap(), vec!["here".parse().unwrap()], question);
     let check = Check::new(draft).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { Prober::new(Vantage { source: None, rule }).run(&check).await })
+    runtime.block_on(async { Prober::new(Vantage { source: None, rule }).run(&check, TraceId(1)).await })
 }
 
 /// Addresses of loopback that were free a moment ago; the servers can't be told "any port".

@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::{env, fs, io};
 
 use nines_shared::address::AddressRule;
+use nines_shared::secret::Secret;
 use url::{Host, Url};
 
 use super::notes::Spot;
 use super::reader::Table;
-use crate::definition::{ChannelKind, Fleet, Route, Secret, Service};
+use crate::definition::{ChannelKind, Fleet, Route, Service};
 
 /// Where the elements stand, in the file's order.
 pub(super) struct Spots {

@@ -1,7 +1,7 @@
 //! Where a secret is to be found: `{ env = … }` or `{ file = … }`. A literal is refused and never shown.
 
 use super::reader::Value;
-use crate::definition::Secret;
+use nines_shared::secret::Secret;
 
 const MEND: &str = "name where it is instead: { env = \"NINES_HOOK_SECRET\" } or { file = \"/run/secrets/hook\" }";
 

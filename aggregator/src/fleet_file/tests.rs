@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use nines_shared::check::Question;
+use nines_shared::secret::Secret;
 use proptest::prelude::*;
 
 use super::*;
-use crate::definition::{ChannelKind, Period, Secret};
+use crate::definition::{ChannelKind, Period};
 
 fn config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")

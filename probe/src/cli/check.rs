@@ -13,7 +13,7 @@ use nines_shared::check::{
     TlsExpect, TlsQuestion,
 };
 use nines_shared::duration::parse_ms;
-use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason};
+use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, SampleKind, TraceId};
 use nines_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 
@@ -98,8 +98,9 @@ async fn check(args: &Args) -> Result<Outcome, CheckFailed> {
     let rule = AddressRule::new(everywhere(), Vec::new());
     let prober = Prober::new(Vantage { source: args.source_address, rule });
     let clock = Clock::system();
+    let trace = TraceId::of(&check.id, &check.regions[0], SampleKind::Extra, clock.now());
     let started_at = clock.now();
-    let seen = prober.run(&check).await;
+    let seen = prober.run(&check, trace).await;
     let page = if args.json {
         as_json(&check.question, started_at, &seen)
     } else {

@@ -46,6 +46,11 @@ pub(super) fn not_run(kit: &Kit, due: &Due, now: Reading, reason: Reason) -> Sam
     Sample { outcome: Outcome::Inconclusive, reason: Some(reason), ..blank(kit, due, now) }
 }
 
+/// What follows the sample of `due` everywhere.
+pub(super) fn trace(kit: &Kit, due: &Due) -> TraceId {
+    TraceId::of(&due.check.id, &kit.region, due.kind, due.scheduled_at)
+}
+
 fn blank(kit: &Kit, due: &Due, begun: Reading) -> Sample {
     let (check, kind, scheduled_at) = (&due.check.id, due.kind, due.scheduled_at);
     Sample {
@@ -62,7 +67,7 @@ fn blank(kit: &Kit, due: &Due, begun: Reading) -> Sample {
         duration_us: None,
         phases_us: Phases::default(),
         attempt: 1,
-        trace_id: Some(TraceId::of(check, &kit.region, kind, scheduled_at)),
+        trace_id: Some(trace(kit, due)),
         evidence: None,
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nines_shared::check::Check;
 use nines_shared::sample::{Evidence, Outcome, Phases, Reason, Sample, SampleKind};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -33,7 +32,7 @@ pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> 
         kit.tally.late(Some(begun.now.since(due.scheduled_at)));
     }
     let seen = tokio::select! {
-        seen = observe(kit, &due.check) => seen,
+        seen = observe(kit, due) => seen,
         () = cut.cancelled() => return give_up(kit, due, Reason::Stopped).await,
     };
     let doubt = doubt(kit, begun, seen.outcome).await;
@@ -56,11 +55,11 @@ async fn permit(kit: &Kit, due: &Due) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Runs the check in a task of its own: a fault in it is a sample too, and ends with it where we are cut short.
-async fn observe(kit: &Arc<Kit>, check: &Arc<Check>) -> Observation {
-    let (inside, asked) = (Arc::clone(kit), Arc::clone(check));
-    let running = AbortOnDropHandle::new(tokio::spawn(async move { inside.prober.run(&asked).await }));
+async fn observe(kit: &Arc<Kit>, due: &Due) -> Observation {
+    let (inside, asked, trace) = (Arc::clone(kit), Arc::clone(&due.check), judge::trace(kit, due));
+    let running = AbortOnDropHandle::new(tokio::spawn(async move { inside.prober.run(&asked, trace).await }));
     running.await.unwrap_or_else(|error| {
-        tracing::error!(check = %check.id, %error, "check.panicked");
+        tracing::error!(check = %due.check.id, %error, "check.panicked");
         Observation {
             outcome: Outcome::Inconclusive,
             reason: Some(Reason::Internal),

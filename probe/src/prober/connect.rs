@@ -14,14 +14,14 @@ use url::Host;
 
 use super::failure::{self, Failure};
 use super::record::Record;
-use super::{Prober, resolve};
+use super::{Look, resolve};
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A TCP connection to `host`.
 pub(crate) async fn open(
-    prober: &Prober,
+    look: &Look<'_>,
     host: &Host<&str>,
     port: u16,
     record: &mut Record,
@@ -29,10 +29,10 @@ pub(crate) async fn open(
     if matches!(host, Host::Domain(_)) {
         record.enter(Phase::Resolve);
     }
-    let addresses = prober.resolver.addresses(host).await?;
-    let addresses = resolve::permitted(&prober.vantage, host, addresses)?;
+    let addresses = look.prober.resolver.addresses(host).await?;
+    let addresses = resolve::permitted(&look.prober.vantage, host, addresses)?;
     record.enter(Phase::Connect);
-    let stream = first_of(&addresses, port, prober.vantage.source, record).await?;
+    let stream = first_of(&addresses, port, look.prober.vantage.source, record).await?;
     record.leave();
     Ok(stream)
 }

@@ -14,19 +14,19 @@ use nines_shared::sample::{DnsEvidence, Phase, Reason};
 
 use super::failure::Failure;
 use super::record::Record;
-use super::{Prober, resolve};
+use super::{Look, resolve};
 
 /// The port that DNS servers listen on.
 const PORT: u16 = 53;
 
 /// Asks `question` once.
-pub(crate) async fn ask(prober: &Prober, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
-    let server = server_of(prober, question)?;
+pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
+    let server = server_of(look, question)?;
     let name = name_of(&question.name)?;
     record.contact(server.address);
     record.enter(Phase::Resolve);
     let query = exchange::Query { name, record_type: answer::proto_type(question.record_type) };
-    let reply = exchange::exchange(&query, server, prober.vantage.source, record).await?;
+    let reply = exchange::exchange(&query, server, look.prober.vantage.source, record).await?;
     record.leave();
     let found = answer::read(&reply.message, &query.name, question.record_type);
     let evidence = DnsEvidence {
@@ -42,14 +42,14 @@ pub(crate) async fn ask(prober: &Prober, question: &DnsQuestion, record: &mut Re
 
 /// Who is asked. A server that the check names must pass the rule; the machine's own resolver is the
 /// choice of the machine, which the rule is there to protect.
-fn server_of(prober: &Prober, question: &DnsQuestion) -> Result<DnsServer, Failure> {
+fn server_of(look: &Look<'_>, question: &DnsQuestion) -> Result<DnsServer, Failure> {
     match question.server {
-        Some(named) => match resolve::refusal_of(&prober.vantage, named.address.ip()) {
+        Some(named) => match resolve::refusal_of(&look.prober.vantage, named.address.ip()) {
             Some(refusal) => Err(refusal),
             None => Ok(named),
         },
         None => {
-            let first = prober.resolver.first_server().ok_or_else(|| {
+            let first = look.prober.resolver.first_server().ok_or_else(|| {
                 let detail = "the check names no server and the machine has no resolver of its own";
                 Failure::ours(Reason::Unsupported, Phase::Resolve, detail)
             })?;

@@ -19,7 +19,7 @@ use url::Host;
 use super::failure::{self, Failure};
 use super::record::Record;
 use super::trust::Alpn;
-use super::{Prober, chain};
+use super::{Look, chain};
 
 const DAY_S: u64 = 86_400;
 
@@ -34,14 +34,14 @@ pub(crate) struct Terms<'t> {
 
 /// A TLS session over `stream`. Whatever the target showed is in `record`, whether or not it was enough.
 pub(crate) async fn secure(
-    prober: &Prober,
+    look: &Look<'_>,
     stream: TcpStream,
     terms: Terms<'_>,
     record: &mut Record,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let unsupported = |why| Failure::ours(Reason::Unsupported, Phase::Tls, why);
     let name = server_name(terms.name).map_err(unsupported)?;
-    let trust = prober.trusts.of(terms.ca_pem).map_err(unsupported)?;
+    let trust = look.prober.trusts.of(terms.ca_pem).map_err(unsupported)?;
     let (config, refused) = trust.config(terms.alpn);
     record.enter(Phase::Tls);
     let ended = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::handshake::{self, Terms};
 use super::record::Record;
 use super::trust::Alpn;
-use super::{Prober, connect};
+use super::{Look, connect};
 use exchange::Protocol;
 use request::Target;
 
@@ -30,11 +30,11 @@ pub(crate) const MAX_HEADERS: usize = 100;
 pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// Asks `question` once.
-pub(crate) async fn ask(prober: &Prober, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
+pub(crate) async fn ask(look: &Look<'_>, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
     let mut target = Target::first(question);
     let mut followed = 0;
     loop {
-        let Some(next) = hop(prober, question, &target, record).await? else { return Ok(()) };
+        let Some(next) = hop(look, question, &target, record).await? else { return Ok(()) };
         if followed == question.redirects {
             let detail = format!("redirected more than {followed} times; the next would be {}", shown_url(&next.url));
             return Err(Failure::theirs(Reason::RedirectLimit, Phase::FirstByte, detail));
@@ -46,21 +46,21 @@ pub(crate) async fn ask(prober: &Prober, question: &HttpQuestion, record: &mut R
 
 /// One request. `None` where its response was the last and is as expected.
 async fn hop<'q>(
-    prober: &Prober,
+    look: &Look<'_>,
     question: &'q HttpQuestion,
     target: &Target<'q>,
     record: &mut Record,
 ) -> Result<Option<Target<'q>>, Failure> {
     record.hop(shown_url(&target.url));
     let (host, port) = host_port(&target.url)?;
-    let tcp = connect::open(prober, &host, port, record).await?;
-    let ask = exchange::Ask { question, target, record };
+    let tcp = connect::open(look, &host, port, record).await?;
+    let ask = exchange::Ask { question, target, trace: look.trace, record };
     if target.url.scheme() != "https" {
         let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
         return ask.over(tcp, protocol).await;
     }
     let terms = Terms { name: &host, ca_pem: question.ca_pem.as_deref(), alpn: alpn(question.version) };
-    let tls = handshake::secure(prober, tcp, terms, ask.record).await?;
+    let tls = handshake::secure(look, tcp, terms, ask.record).await?;
     let protocol = agreed(&tls, question.version)?;
     ask.over(tls, protocol).await
 }

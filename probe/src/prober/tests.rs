@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{Check, Draft, HttpQuestion, Question};
-use nines_shared::sample::{Outcome, Phase, Reason};
+use nines_shared::sample::{Outcome, Phase, Reason, TraceId};
 use tokio::time::Instant;
 
 use super::{Observation, Prober, Vantage};
 
 /// The deadline of checks that must meet it.
 const SHORT_MS: i64 = 300;
+/// What goes out with a check where a test does not look at it.
+const TRACE: TraceId = TraceId(7);
 /// The deadline of checks that must not.
 const LONG_MS: i64 = 20_000;
 
@@ -49,7 +51,7 @@ fn get_from(address: SocketAddr) -> HttpQuestion {
 }
 
 async fn ask(question: HttpQuestion) -> Observation {
-    prober().run(&check(Question::Http(Box::new(question)), LONG_MS)).await
+    prober().run(&check(Question::Http(Box::new(question)), LONG_MS), TRACE).await
 }
 
 /// What the tables of faults hold an observation against.
@@ -71,7 +73,7 @@ const UP: (Outcome, Option<Reason>, Option<Phase>) = (Outcome::Up, None, None);
 fn a_check_may_run_on_any_thread() {
     fn is_send<T: Send>(_: &T) {}
     let (prober, check) = (prober(), check(Question::Http(Box::new(get("http://127.0.0.1/"))), LONG_MS));
-    is_send(&prober.run(&check));
+    is_send(&prober.run(&check, TRACE));
 }
 
 #[tokio::test]
@@ -80,7 +82,7 @@ async fn one_deadline_covers_all_attempts_and_the_last_one_decides() {
     let mut draft = draft(Question::Http(Box::new(get_from(target))), SHORT_MS);
     draft.retries = 5;
     let started = Instant::now();
-    let seen = prober().run(&Check::new(draft).unwrap()).await;
+    let seen = prober().run(&Check::new(draft).unwrap(), TRACE).await;
     assert_eq!(verdict(&seen), down(Reason::HttpTimeout, Phase::FirstByte));
     assert_eq!(seen.attempt, 1);
     assert!(started.elapsed() < Duration::from_millis(2 * SHORT_MS.unsigned_abs()), "{:?}", started.elapsed());
@@ -91,7 +93,7 @@ async fn a_retry_that_works_is_a_success_that_tells_its_number() {
     let target = targets::turns(vec![targets::response("500 Oops", ""), targets::response("200 OK", "")]).await;
     let mut draft = draft(Question::Http(Box::new(get_from(target))), LONG_MS);
     draft.retries = 2;
-    let seen = prober().run(&Check::new(draft).unwrap()).await;
+    let seen = prober().run(&Check::new(draft).unwrap(), TRACE).await;
     assert_eq!((seen.outcome, seen.attempt), (Outcome::Up, 2));
 }
 
@@ -100,7 +102,7 @@ async fn a_slow_success_is_degraded_and_says_where_the_time_went() {
     let target = targets::late(Duration::from_millis(60), targets::response("200 OK", "")).await;
     let mut draft = draft(Question::Http(Box::new(get_from(target))), LONG_MS);
     draft.degraded_after_ms = Some(20);
-    let seen = prober().run(&Check::new(draft).unwrap()).await;
+    let seen = prober().run(&Check::new(draft).unwrap(), TRACE).await;
     assert_eq!(verdict(&seen), (Outcome::Degraded, Some(Reason::Slow), None));
     assert!(seen.detail.unwrap().contains("first_byte"));
 }
@@ -110,10 +112,10 @@ async fn a_probe_looks_from_its_source_address() {
     let (target, mut peers) = targets::telling_peers().await;
     let from = |source: &str| Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback() });
     let check = check(Question::Http(Box::new(get_from(target))), LONG_MS);
-    let seen = from("127.0.0.11").run(&check).await;
+    let seen = from("127.0.0.11").run(&check, TRACE).await;
     assert_eq!(verdict(&seen), UP, "{seen:?}");
     assert_eq!(peers.recv().await.unwrap().ip().to_string(), "127.0.0.11");
     // An address of the documentation, which no machine has.
-    assert_eq!(verdict(&from("192.0.2.77").run(&check).await), ours(Reason::SourceAddress, Phase::Connect));
-    assert_eq!(verdict(&from("::1").run(&check).await), ours(Reason::SourceAddress, Phase::Resolve));
+    assert_eq!(verdict(&from("192.0.2.77").run(&check, TRACE).await), ours(Reason::SourceAddress, Phase::Connect));
+    assert_eq!(verdict(&from("::1").run(&check, TRACE).await), ours(Reason::SourceAddress, Phase::Resolve));
 }

@@ -11,22 +11,22 @@ use super::failure::Failure;
 use super::handshake::{self, Terms};
 use super::record::Record;
 use super::trust::Alpn;
-use super::{Prober, connect};
+use super::{Look, connect};
 
 /// Asks `question` once.
-pub(crate) async fn ask(prober: &Prober, question: &TlsQuestion, record: &mut Record) -> Result<(), Failure> {
+pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Record) -> Result<(), Failure> {
     let host = borrowed(&question.address.host);
     let name = match &question.server_name {
         Some(name) => Host::Domain(name.as_str()),
         None => host.clone(),
     };
-    let stream = connect::open(prober, &host, question.address.port, record).await?;
+    let stream = connect::open(look, &host, question.address.port, record).await?;
     let terms = Terms { name: &name, ca_pem: question.ca_pem.as_deref(), alpn: Alpn::None };
-    let mut secured = handshake::secure(prober, stream, terms, record).await?;
+    let mut secured = handshake::secure(look, stream, terms, record).await?;
     // A farewell, so that the target's log does not show a reset. It need not arrive.
     let _gone_already = secured.shutdown().await;
     match &record.evidence.tls {
-        Some(session) => judge(&question.expect, session, prober.clock.now()),
+        Some(session) => judge(&question.expect, session, look.prober.clock.now()),
         None => Ok(()),
     }
 }

@@ -11,12 +11,12 @@ use data_encoding::HEXLOWER;
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::{HeaderMap, Method, StatusCode};
 use nines_shared::sample::detail;
+use nines_shared::secret::Secret;
 use nines_shared::time::Timestamp;
 use url::Url;
 
 use super::Refused;
 use super::client::{Answer, Client, Request};
-use crate::definition::Secret;
 use crate::store::outbox::Letter;
 
 /// The header of the signature.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use nines_shared::id::ServiceId;
+use nines_shared::secret::Secret;
 use nines_shared::time::Clock;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::alert::channel::webhook::signature;
 use crate::counters::Counters;
-use crate::definition::{AggregatorSettings, Channel, ChannelKind, Fleet, Secret, Severity};
+use crate::definition::{AggregatorSettings, Channel, ChannelKind, Fleet, Severity};
 use crate::incident::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject};
 use crate::store::outbox::Settled;
 use crate::store::{Store, incidents};

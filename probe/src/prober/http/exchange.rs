@@ -21,7 +21,8 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap};
 use hyper::{Response, Version};
 use hyper_util::rt::TokioIo;
 use nines_shared::check::HttpQuestion;
-use nines_shared::sample::{Phase, Reason};
+use nines_shared::hash::fnv1a64;
+use nines_shared::sample::{Phase, Reason, TraceId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
@@ -52,6 +53,7 @@ pub(super) enum Protocol {
 pub(super) struct Ask<'a, 'q> {
     pub(super) question: &'q HttpQuestion,
     pub(super) target: &'a Target<'q>,
+    pub(super) trace: TraceId,
     pub(super) record: &'a mut Record,
 }
 
@@ -61,7 +63,8 @@ impl<'q> Ask<'_, 'q> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let request = self.target.request(self.question, protocol)?;
+        let hop = self.record.evidence.hops.len();
+        let request = self.target.request(self.question, protocol, &traceparent(self.trace, hop))?;
         let io = TokioIo::new(stream);
         self.record.enter(Phase::FirstByte);
         match protocol {
@@ -129,6 +132,13 @@ impl<'q> Ask<'_, 'q> {
         })?;
         Ok(self.target.redirected(status, url))
     }
+}
+
+/// The header of W3C Trace Context: the sample's id, and one for this, its `hop`th request. Sampled, so that the
+/// target's own traces show it.
+fn traceparent(trace: TraceId, hop: usize) -> String {
+    let request = fnv1a64(format!("{trace}/{hop}").as_bytes());
+    format!("00-{trace}-{request:016x}-01")
 }
 
 /// Whether a head is within the limits. The connection holds to them only as it reads: what comes in one

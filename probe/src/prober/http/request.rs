@@ -19,6 +19,7 @@ use super::exchange::Protocol;
 use super::redirect;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nines-probe/", env!("CARGO_PKG_VERSION")));
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
@@ -48,11 +49,18 @@ impl<'q> Target<'q> {
         Self { url, method, body, home }
     }
 
-    /// The request, as `protocol` wants it.
-    pub(super) fn request(&self, question: &HttpQuestion, protocol: Protocol) -> Result<Request<Full<Bytes>>, Failure> {
+    /// The request, as `protocol` wants it, with `traceparent` where the check names none.
+    pub(super) fn request(
+        &self,
+        question: &HttpQuestion,
+        protocol: Protocol,
+        traceparent: &str,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let unsupported = |why: String| Failure::ours(Reason::Unsupported, Phase::FirstByte, why);
         let method = self.method.clone().ok_or_else(|| unsupported(format!("{:?} is no method", question.method)))?;
         let mut headers = self.own_headers(question).map_err(unsupported)?;
+        let traceparent = HeaderValue::try_from(traceparent).map_err(|error| unsupported(error.to_string()))?;
+        headers.entry(TRACEPARENT).or_insert(traceparent);
         let authority = match headers.get(HOST) {
             Some(given) => given.clone(),
             None => HeaderValue::try_from(authority(&self.url)).map_err(|error| unsupported(error.to_string()))?,
@@ -177,13 +185,13 @@ mod tests {
     fn a_body_goes_where_its_method_goes() {
         let question = question("http://shop.example/a?b#c");
         let first = Target::first(&question);
-        let kept = first.redirected(308, question.url.clone()).request(&question, Protocol::Http1).unwrap();
+        let kept = first.redirected(308, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
         assert_eq!((kept.method(), kept.headers().contains_key(CONTENT_TYPE)), (&Method::POST, true));
-        let got = first.redirected(303, question.url.clone()).request(&question, Protocol::Http1).unwrap();
+        let got = first.redirected(303, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
         assert_eq!((got.method(), got.headers().contains_key(CONTENT_TYPE)), (&Method::GET, false));
         assert_eq!(got.uri(), "/a?b");
         assert_eq!(got.headers()[HOST], "shop.example");
-        let second = first.request(&question, Protocol::Http2).unwrap();
+        let second = first.request(&question, Protocol::Http2, "t").unwrap();
         assert_eq!(second.uri(), "http://shop.example/a?b");
     }
 }

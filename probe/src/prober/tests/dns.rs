@@ -80,7 +80,7 @@ fn question(server: SocketAddr) -> DnsQuestion {
 }
 
 async fn ask(question: DnsQuestion, timeout_ms: i64) -> Observation {
-    prober().run(&check(Question::Dns(question), timeout_ms)).await
+    prober().run(&check(Question::Dns(question), timeout_ms), TRACE).await
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn every_fault_of_a_server_has_its_reason() {
 async fn a_server_on_loopback_is_forbidden_unless_allowed() {
     let server = udp(|question| vec![good(question)]).await;
     let strict = Prober::new(Vantage::default());
-    let seen = strict.run(&check(Question::Dns(question(server)), SHORT_MS)).await;
+    let seen = strict.run(&check(Question::Dns(question(server)), SHORT_MS), TRACE).await;
     assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve));
     assert_eq!(seen.evidence.address, None);
 }

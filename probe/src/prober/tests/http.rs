@@ -100,7 +100,7 @@ async fn every_fault_of_a_target_has_its_reason_and_its_phase() {
     ];
     for (fault, target, timeout_ms, wanted) in table {
         let started = Instant::now();
-        let seen = prober().run(&check(Question::Http(Box::new(get_from(target))), timeout_ms)).await;
+        let seen = prober().run(&check(Question::Http(Box::new(get_from(target))), timeout_ms), TRACE).await;
         assert_eq!(verdict(&seen), wanted, "{fault}: {seen:?}");
         assert_eq!(seen.detail.is_some(), seen.outcome != Outcome::Up, "{fault}");
         assert_eq!(seen.evidence.address, Some(target), "{fault}");
@@ -333,7 +333,7 @@ async fn a_target_that_speaks_http_1_to_http_2_is_malformed_and_silence_is_silen
     for (target, timeout_ms, reason) in table {
         let mut question = get_from(target);
         question.version = HttpVersion::Http2;
-        let seen = prober().run(&check(Question::Http(Box::new(question)), timeout_ms)).await;
+        let seen = prober().run(&check(Question::Http(Box::new(question)), timeout_ms), TRACE).await;
         assert_eq!(verdict(&seen), down(reason, Phase::FirstByte), "{seen:?}");
     }
 }

@@ -32,7 +32,7 @@ async fn knowing(addresses: &'static [[u8; 4]]) -> Prober {
 
 async fn get_named(prober: &Prober, port: u16, timeout_ms: i64) -> Observation {
     let question = get(&format!("http://shop.example:{port}/"));
-    prober.run(&check(Question::Http(Box::new(question)), timeout_ms)).await
+    prober.run(&check(Question::Http(Box::new(question)), timeout_ms), TRACE).await
 }
 
 #[tokio::test]

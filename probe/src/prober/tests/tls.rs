@@ -102,7 +102,7 @@ fn question(target: SocketAddr, ca: &Authority) -> TlsQuestion {
 }
 
 async fn ask(question: TlsQuestion, timeout_ms: i64) -> Observation {
-    prober().run(&check(Question::Tls(question), timeout_ms)).await
+    prober().run(&check(Question::Tls(question), timeout_ms), TRACE).await
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_valid_session_is_described_and_the_days_left_count() {
     for (days_left, wanted) in [(15, UP), (13, down(Reason::TlsExpiresSoon, Phase::Tls))] {
         let mut prober = prober();
         prober.clock = Clock::manual(Timestamp::from_ms(ends - days_left * 86_400_000));
-        let seen = prober.run(&check(Question::Tls(asked.clone()), LONG_MS)).await;
+        let seen = prober.run(&check(Question::Tls(asked.clone()), LONG_MS), TRACE).await;
         assert_eq!(verdict(&seen), wanted, "{seen:?}");
     }
 }

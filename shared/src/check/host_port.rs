@@ -1,0 +1,49 @@
+//! A host and a port, as people write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A host, by name or address, and a port: `shop.example:443`, `192.0.2.1:443`, `[2001:db8::1]:443`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostPort {
+    /// A name or an address in canonical form.
+    pub host: url::Host<String>,
+    /// The port.
+    pub port: u16,
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted =
+            || format!("{text:?} is not an address; write host:port, such as shop.example:443 or [2001:db8::1]:443");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wanted)?;
+        let host = url::Host::parse(host).map_err(|_not_a_host| wanted())?;
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wanted)?;
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl TryFrom<String> for HostPort {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<HostPort> for String {
+    fn from(address: HostPort) -> Self {
+        address.to_string()
+    }
+}

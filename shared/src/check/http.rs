@@ -1,0 +1,215 @@
+//! The HTTP question: a request, and what is expected of its response.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::pattern::{JsonPath, Regex, StatusRange};
+
+/// The most redirects followed where a check names no limit.
+pub const DEFAULT_REDIRECTS: u8 = 10;
+/// The most redirects that a check may ask for.
+pub const MAX_REDIRECTS: u8 = 20;
+/// The most decoded body bytes read where a check names no limit.
+pub const DEFAULT_BODY_BYTES: u32 = 1 << 20;
+/// The most decoded body bytes that a check may ask for.
+pub const MAX_BODY_BYTES: u32 = 8 << 20;
+
+/// An HTTP(S) request and what is expected of the response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpQuestion {
+    /// `http://` or `https://`.
+    pub url: Url,
+    /// The method, in upper case.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Request headers, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Which version of HTTP is spoken.
+    #[serde(default)]
+    pub version: HttpVersion,
+    /// The most redirects to follow; 0 judges the first response.
+    #[serde(default = "default_redirects")]
+    pub redirects: u8,
+    /// The most decoded body bytes to read.
+    #[serde(default = "default_body_bytes")]
+    pub max_body_bytes: u32,
+    /// Trust these roots (PEM) instead of Mozilla's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
+    /// What the response must be.
+    #[serde(default)]
+    pub expect: HttpExpect,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+const fn default_redirects() -> u8 {
+    DEFAULT_REDIRECTS
+}
+
+const fn default_body_bytes() -> u32 {
+    DEFAULT_BODY_BYTES
+}
+
+impl HttpQuestion {
+    /// A GET of `url` with every default.
+    pub fn get(url: Url) -> Self {
+        Self {
+            url,
+            method: get(),
+            headers: Vec::new(),
+            body: None,
+            version: HttpVersion::default(),
+            redirects: DEFAULT_REDIRECTS,
+            max_body_bytes: DEFAULT_BODY_BYTES,
+            ca_pem: None,
+            expect: HttpExpect::default(),
+        }
+    }
+
+    pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
+        if !matches!(self.url.scheme(), "http" | "https") || self.url.host_str().is_none() {
+            push("http.url", format!("{} is not a web address; write http://host/… or https://host/…", self.url));
+        }
+        if !is_token(&self.method) {
+            push("http.method", format!("{:?} is not an HTTP method; write GET, HEAD, POST …", self.method));
+        }
+        for (name, value) in &self.headers {
+            if !is_token(name) {
+                push("http.headers", format!("{name:?} is not a header name"));
+            }
+            if value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+                push("http.headers", format!("the value of header {name} has control characters"));
+            }
+        }
+        if MAX_REDIRECTS < self.redirects {
+            push("http.redirects", format!("{} redirects are too many; at most {MAX_REDIRECTS}", self.redirects));
+        }
+        if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
+            push("http.max_body", format!("a body limit is 1 to {MAX_BODY_BYTES} bytes, not {}", self.max_body_bytes));
+        }
+    }
+}
+
+/// Whether `text` is a token of RFC 9110 §5.6.2: a method or a header name.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Which version of HTTP a check speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpVersion {
+    /// HTTP/2 where the target agrees by ALPN, else HTTP/1.1.
+    #[default]
+    #[serde(rename = "any")]
+    Any,
+    /// HTTP/1.1 only.
+    #[serde(rename = "1.1")]
+    Http1,
+    /// HTTP/2 only: by ALPN over TLS, by prior knowledge without.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+/// What an HTTP response must be; every part that is there must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpExpect {
+    /// The status must be in one of them.
+    pub status: Vec<StatusRange>,
+    /// Each must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderExpect>,
+    /// The body must contain it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_contains: Option<String>,
+    /// The body must not contain it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_lacks: Option<String>,
+    /// The body must match it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_matches: Option<Regex>,
+    /// Each must hold of the body as JSON.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub json: Vec<JsonExpect>,
+}
+
+impl Default for HttpExpect {
+    fn default() -> Self {
+        let success = "2xx".parse().expect("2xx is a status class");
+        Self {
+            status: vec![success],
+            headers: Vec::new(),
+            body_contains: None,
+            body_lacks: None,
+            body_matches: None,
+            json: Vec::new(),
+        }
+    }
+}
+
+impl HttpExpect {
+    /// Whether the body must be looked at.
+    pub fn wants_body(&self) -> bool {
+        self.body_contains.is_some()
+            || self.body_lacks.is_some()
+            || self.body_matches.is_some()
+            || !self.json.is_empty()
+    }
+}
+
+/// What one response header must be. With no condition it must be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderExpect {
+    /// Its name, in any case.
+    pub name: String,
+    /// The condition on one of its values.
+    #[serde(default)]
+    pub is: TextCondition,
+}
+
+/// A condition on a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextCondition {
+    /// It is there.
+    #[default]
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is exactly this.
+    Equals(String),
+    /// It has this in it.
+    Contains(String),
+    /// It matches this.
+    Matches(Regex),
+}
+
+/// What the nodes that a JSONPath selects must be. With no condition there must be one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonExpect {
+    /// Which nodes.
+    pub path: JsonPath,
+    /// The value that at least one of them must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<serde_json::Value>,
+}
+
+/// `url` without user, password and fragment.
+pub fn shown_url(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs that can have no user, and then there is nothing to hide.
+    let _no_user = url.set_username("");
+    let _no_password = url.set_password(None);
+    url.set_fragment(None);
+    url.into()
+}
