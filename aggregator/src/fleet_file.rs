@@ -14,6 +14,7 @@ mod dns;
 pub mod finding;
 mod hours;
 mod http;
+mod http_expect;
 mod ids;
 mod maintenance;
 mod notes;
