@@ -7,6 +7,7 @@
 mod dns;
 mod host_port;
 mod http;
+mod http_expect;
 mod tls;
 
 use std::fmt;
@@ -16,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use self::dns::{DnsExpect, DnsQuestion, DnsServer, RecordType};
 pub use self::host_port::HostPort;
 pub use self::http::{
-    DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HeaderExpect, HttpExpect, HttpQuestion, HttpVersion, JsonExpect,
-    MAX_BODY_BYTES, MAX_REDIRECTS, TextCondition, shown_url,
+    DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HttpQuestion, HttpVersion, MAX_BODY_BYTES, MAX_REDIRECTS, shown_url,
 };
+pub use self::http_expect::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
 pub use self::tls::{TlsExpect, TlsQuestion, TlsVersion};
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
