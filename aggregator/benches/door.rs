@@ -8,6 +8,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod reference;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +32,6 @@ use nines_shared::sample::{Outcome, Phases, Sample, SampleKind, TraceId};
 use nines_shared::time::{Clock, Timestamp};
 use nines_shared::wire::{AGGREGATOR_NAME, Ack, BATCHES_PATH, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse};
 use rcgen::{CertificateParams, KeyPair};
-use rusqlite::{Connection, params};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -278,46 +279,11 @@ fn count(shares: &[Vec<Batch>]) -> usize {
 /// The same rows into the same table by a bare loop, in the order in which the door takes turns.
 fn alone(shares: &[Vec<Batch>]) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut connection = Connection::open(folder.path().join("alone.db")).expect("a database");
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -32768;
-             CREATE TABLE sample (check_no INTEGER, region_no INTEGER, scheduled_at INTEGER, kind INTEGER, late_ms INTEGER,
-               outcome INTEGER, attempt INTEGER, probe_no INTEGER, duration_us INTEGER, resolve_us INTEGER,
-               connect_us INTEGER, tls_us INTEGER, first_byte_us INTEGER, transfer_us INTEGER, received_ms INTEGER, rest TEXT,
-               PRIMARY KEY (check_no, region_no, scheduled_at, kind)) STRICT, WITHOUT ROWID",
-        )
-        .expect("a table");
+    let mut connection = reference::open(&folder.path().join("alone.db"));
     let longest = shares.iter().map(Vec::len).max().unwrap_or(0);
     let began = Instant::now();
     for batch in (0..longest).flat_map(|turn| shares.iter().filter_map(move |share| share.get(turn))) {
-        insert(&mut connection, &batch.samples);
+        reference::insert(&mut connection, &batch.samples);
     }
     Run { samples: count(shares), took: began.elapsed(), acks: Vec::new(), bytes: 0 }
-}
-
-fn insert(connection: &mut Connection, samples: &[Sample]) {
-    let number = |id: &str| id.rsplit('-').next().and_then(|number| number.parse::<i64>().ok());
-    let us = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok());
-    let transaction = connection.transaction().expect("a transaction");
-    let sql = "INSERT INTO sample VALUES (?1,?2,?3,0,?4,0,1,1,?5,?6,?7,?8,?9,?10,250,NULL)";
-    let mut statement = transaction.prepare_cached(sql).expect("a statement");
-    for sample in samples {
-        let phases = &sample.phases_us;
-        let row = params![
-            number(sample.check.as_str()),
-            number(sample.region.as_str()),
-            sample.scheduled_at.as_ms(),
-            sample.lateness_ms(),
-            us(sample.duration_us),
-            us(phases.resolve),
-            us(phases.connect),
-            us(phases.tls),
-            us(phases.first_byte),
-            us(phases.transfer)
-        ];
-        statement.execute(row).expect("a row");
-    }
-    drop(statement);
-    transaction.commit().expect("a commit");
 }

@@ -5,13 +5,14 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod reference;
+
 use std::path::Path;
 use std::time::Duration;
 
 use nines::store::{Store, samples};
 use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
 use nines_shared::time::Timestamp;
-use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 const BATCH: usize = 500;
@@ -124,42 +125,10 @@ async fn through_the_store(batches: Vec<Vec<Sample>>, senders: usize) -> Run {
 fn alone(batches: &[Vec<Sample>]) -> Run {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("alone.db");
-    let mut connection = Connection::open(&path).expect("a database");
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -32768;
-             CREATE TABLE sample (check_no INTEGER, region_no INTEGER, scheduled_at INTEGER, kind INTEGER, late_ms INTEGER,
-               outcome INTEGER, attempt INTEGER, probe_no INTEGER, duration_us INTEGER, resolve_us INTEGER,
-               connect_us INTEGER, tls_us INTEGER, first_byte_us INTEGER, transfer_us INTEGER, received_ms INTEGER, rest TEXT,
-               PRIMARY KEY (check_no, region_no, scheduled_at, kind)) STRICT, WITHOUT ROWID",
-        )
-        .expect("a table");
-    let number = |id: &str| id.rsplit('-').next().and_then(|number| number.parse::<i64>().ok());
-    let us = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok());
+    let mut connection = reference::open(&path);
     let began = Instant::now();
     for batch in batches {
-        let transaction = connection.transaction().expect("a transaction");
-        let mut insert = transaction
-            .prepare_cached("INSERT INTO sample VALUES (?1,?2,?3,0,?4,0,1,1,?5,?6,?7,?8,?9,?10,250,NULL)")
-            .expect("a statement");
-        for sample in batch {
-            let phases = &sample.phases_us;
-            let row = params![
-                number(sample.check.as_str()),
-                number(sample.region.as_str()),
-                sample.scheduled_at.as_ms(),
-                sample.lateness_ms(),
-                us(sample.duration_us),
-                us(phases.resolve),
-                us(phases.connect),
-                us(phases.tls),
-                us(phases.first_byte),
-                us(phases.transfer)
-            ];
-            insert.execute(row).expect("a row");
-        }
-        drop(insert);
-        transaction.commit().expect("a commit");
+        reference::insert(&mut connection, batch);
     }
     let took = began.elapsed();
     drop(connection);

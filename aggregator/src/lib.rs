@@ -9,6 +9,7 @@ pub mod control;
 pub mod counters;
 pub mod definition;
 pub mod evaluator;
+pub mod fingerprint;
 pub mod fleet_file;
 pub mod gateway;
 pub mod incident;

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use data_encoding::HEXLOWER;
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
 use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES, MAX_WAIT_MS};
@@ -19,6 +17,7 @@ use super::Gateway;
 use super::answer::Refused;
 use super::peer::Peer;
 use crate::definition::Fleet;
+use crate::fingerprint;
 use crate::store::probes;
 
 /// What the probe has, and how long it would wait for something else.
@@ -100,6 +99,6 @@ fn assigned(fleet: &Fleet, region: &RegionId) -> Assignment {
         fleet.checks.iter().filter(|check| check.region_index(region).is_some()).cloned().collect();
     checks.sort_by(|a, b| a.id.cmp(&b.id));
     let said = serde_json::to_vec(&(region, &checks)).expect("checks have only text keys and write to memory");
-    let digest = format!("sha256:{}", HEXLOWER.encode(digest::digest(&digest::SHA256, &said).as_ref()));
+    let digest = fingerprint::of(&said);
     Assignment { digest, region: region.clone(), checks, now: nines_shared::time::Timestamp::from_ms(0) }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use nines_shared::id::RegionId;
 use nines_shared::time::{Span, Timestamp};
 
@@ -13,6 +12,7 @@ use super::model::{
     Unit, VersionReport,
 };
 use crate::definition::{Method, Period, Sla};
+use crate::fingerprint;
 use crate::uptime::bounds::Bounded;
 use crate::uptime::calendar::{self, CalendarError};
 use crate::uptime::{
@@ -118,9 +118,8 @@ fn unit(method: Method) -> Unit {
 
 fn policy_report(sla: &Sla) -> PolicyReport {
     let terms = serde_json::to_vec(sla).expect("a contract has only text keys and is written to memory");
-    let version = digest::digest(&digest::SHA256, &terms);
     PolicyReport {
-        version: format!("sha256:{}", data_encoding::HEXLOWER.encode(version.as_ref())),
+        version: fingerprint::of(&terms),
         period: sla.period,
         method: sla.policy.method,
         slice_ms: (sla.policy.method == Method::Timeslices).then_some(sla.policy.slice_ms),

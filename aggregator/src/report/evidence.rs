@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use nines_shared::id::{CheckId, RegionId};
 use nines_shared::sample::{Outcome, Phase, Reason, Sample};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::Connection;
 
+use crate::fingerprint;
 use crate::store::{StoreError, samples};
 
 /// What the samples tell beside their outcomes.
@@ -31,15 +31,14 @@ pub(super) type Cause = (Option<Reason>, Option<Phase>);
 
 /// Reads the samples of `checks` scheduled in `span`.
 pub(super) fn gather(conn: &Connection, checks: &[CheckId], span: Span) -> Result<Evidence, StoreError> {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut lines = fingerprint::OfLines::new();
     let mut evidence = Evidence::default();
     samples::each_in_identity_order(conn, Some(checks), span, |sample| {
-        context.update(samples::canonical(&sample).as_bytes());
-        context.update(b"\n");
+        lines.push(&samples::canonical(&sample));
         evidence.note(sample);
         Ok::<_, StoreError>(())
     })?;
-    evidence.digest = format!("sha256:{}", data_encoding::HEXLOWER.encode(context.finish().as_ref()));
+    evidence.digest = lines.finish();
     Ok(evidence)
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use nines_shared::check::Check;
 use nines_shared::id::{CheckId, CustomerId, RegionId, ServiceId};
 use nines_shared::time::{Span, Timestamp};
@@ -16,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::{StoreError, samples};
 use crate::definition::{Customer, Fleet, Region, Service};
+use crate::fingerprint;
 use crate::uptime::{CheckRecord, CheckVersion, ServiceRecord};
 
 pub mod maintenance;
@@ -417,15 +417,14 @@ fn timezone(conn: &Connection, customer: &CustomerId, end: Timestamp) -> Result<
 /// # Errors
 /// As [`services`].
 pub fn digest(conn: &Connection, services: &[ServiceId], window: Span) -> Result<String, StoreError> {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut said = fingerprint::OfLines::new();
     for service in services {
         let Some(record) = outline(conn, service, window)? else { continue };
         for line in lines(&record, window) {
-            context.update(line.as_bytes());
-            context.update(b"\n");
+            said.push(&line);
         }
     }
-    Ok(format!("sha256:{}", data_encoding::HEXLOWER.encode(context.finish().as_ref())))
+    Ok(said.finish())
 }
 
 /// One line of JSON for each definition that counts in `window`.

@@ -12,13 +12,13 @@ mod row;
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_lc_rs::digest;
 use nines_shared::id::{CheckId, IdError, ProbeId, RegionId};
 use nines_shared::sample::Sample;
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{StoreError, definitions};
+use crate::fingerprint;
 use crate::uptime::{Observed, RegionSamples};
 use row::{New, Series};
 
@@ -261,13 +261,12 @@ pub fn each_in_identity_order<E: From<StoreError>>(
 /// # Errors
 /// As [`each_in_identity_order`].
 pub fn digest(conn: &Connection, checks: Option<&[CheckId]>, span: Span) -> Result<String, StoreError> {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut lines = fingerprint::OfLines::new();
     each_in_identity_order(conn, checks, span, |sample| {
-        context.update(canonical(&sample).as_bytes());
-        context.update(b"\n");
+        lines.push(&canonical(&sample));
         Ok::<_, StoreError>(())
     })?;
-    Ok(format!("sha256:{}", data_encoding::HEXLOWER.encode(context.finish().as_ref())))
+    Ok(lines.finish())
 }
 
 /// [`digest()`] of every sample there is: equal digests, equal content.

@@ -68,8 +68,17 @@ pub fn instant(text: &str) -> Result<Timestamp, CalendarError> {
 
 /// `at` as RFC 3339 in UTC, to the second: `2026-11-22T03:12:07Z`. Past the calendar's ends, its milliseconds.
 pub fn utc(at: Timestamp) -> String {
+    in_utc(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+/// As [`utc`], with the milliseconds where there are any: `2026-11-22T03:12:07.25Z`.
+pub fn utc_exact(at: Timestamp) -> String {
+    in_utc(at, "%Y-%m-%dT%H:%M:%S%.fZ")
+}
+
+fn in_utc(at: Timestamp, format: &str) -> String {
     let shown = jiff::Timestamp::from_millisecond(at.as_ms());
-    shown.map_or_else(|_out_of_range| at.to_string(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    shown.map_or_else(|_out_of_range| at.to_string(), |at| at.strftime(format).to_string())
 }
 
 /// The instant that `text` names on the clocks of `zone_name`, or by an offset of its own.
@@ -201,6 +210,8 @@ mod tests {
     fn an_instant_is_shown_to_the_second_in_utc() {
         assert_eq!(utc(Timestamp::from_ms(1_796_086_800_999)), "2026-12-01T01:00:00Z");
         assert_eq!(utc(Timestamp::MAX), i64::MAX.to_string());
+        assert_eq!(utc_exact(Timestamp::from_ms(1_796_086_800_250)), "2026-12-01T01:00:00.25Z");
+        assert_eq!(utc_exact(Timestamp::from_ms(1_790_812_800_000)), "2026-10-01T00:00:00Z");
     }
 
     #[test]

@@ -146,8 +146,8 @@ impl Page {
             samples: report.samples.clone(),
             command: format!(
                 "nines export --from {} --to {}{services} | sha256sum",
-                rfc3339(report.samples_from),
-                rfc3339(report.samples_to),
+                calendar::utc_exact(report.samples_from),
+                calendar::utc_exact(report.samples_to),
             ),
         }
     }
@@ -351,17 +351,13 @@ fn signed(ms: i64) -> String {
     if ms < 0 { format!("−{}", exact(ms.saturating_neg())) } else { exact(ms) }
 }
 
-fn rfc3339(at: Timestamp) -> String {
-    calendar::shown(at, "UTC", "%Y-%m-%dT%H:%M:%S%.fZ").unwrap_or_else(|_no_zone| at.to_string())
-}
-
 /// The customer's zone, known to exist.
 #[derive(Clone, Copy)]
 struct Zone<'a>(&'a str);
 
 impl Zone<'_> {
     fn shown(self, at: Timestamp, format: &str) -> String {
-        calendar::shown(at, self.0, format).unwrap_or_else(|_no_zone| rfc3339(at))
+        calendar::shown(at, self.0, format).unwrap_or_else(|_no_zone| calendar::utc_exact(at))
     }
 
     /// `11 Oct 2026 03:12:09`.
@@ -424,6 +420,5 @@ mod tests {
         let zone = Zone("Europe/Berlin");
         assert_eq!(zone.moment(Timestamp::from_ms(1_790_812_800_070)), "1 Oct 2026 02:00:00.07");
         assert_eq!(zone.moment(Timestamp::from_ms(1_790_812_800_000)), "1 Oct 2026 02:00:00");
-        assert_eq!(rfc3339(Timestamp::from_ms(1_790_812_800_000)), "2026-10-01T00:00:00Z");
     }
 }

@@ -1,0 +1,48 @@
+//! SQLite alone, with the store's rows, key and commits: what the benchmarks hold ingest against.
+
+use std::path::Path;
+
+use nines_shared::sample::Sample;
+use rusqlite::{Connection, params};
+
+/// A database with the store's table and settings and nothing else.
+pub(crate) fn open(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("a database");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -32768;
+             CREATE TABLE sample (check_no INTEGER, region_no INTEGER, scheduled_at INTEGER, kind INTEGER, late_ms INTEGER,
+               outcome INTEGER, attempt INTEGER, probe_no INTEGER, duration_us INTEGER, resolve_us INTEGER,
+               connect_us INTEGER, tls_us INTEGER, first_byte_us INTEGER, transfer_us INTEGER, received_ms INTEGER, rest TEXT,
+               PRIMARY KEY (check_no, region_no, scheduled_at, kind)) STRICT, WITHOUT ROWID",
+        )
+        .expect("a table");
+    connection
+}
+
+/// Inserts `samples` in one synced commit. The numbers of checks and regions are those that their ids end with.
+pub(crate) fn insert(connection: &mut Connection, samples: &[Sample]) {
+    let number = |id: &str| id.rsplit('-').next().and_then(|number| number.parse::<i64>().ok());
+    let us = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok());
+    let transaction = connection.transaction().expect("a transaction");
+    let sql = "INSERT INTO sample VALUES (?1,?2,?3,0,?4,0,1,1,?5,?6,?7,?8,?9,?10,250,NULL)";
+    let mut statement = transaction.prepare_cached(sql).expect("a statement");
+    for sample in samples {
+        let phases = &sample.phases_us;
+        let row = params![
+            number(sample.check.as_str()),
+            number(sample.region.as_str()),
+            sample.scheduled_at.as_ms(),
+            sample.lateness_ms(),
+            us(sample.duration_us),
+            us(phases.resolve),
+            us(phases.connect),
+            us(phases.tls),
+            us(phases.first_byte),
+            us(phases.transfer)
+        ];
+        statement.execute(row).expect("a row");
+    }
+    drop(statement);
+    transaction.commit().expect("a commit");
+}
