@@ -7,6 +7,7 @@ pub mod door;
 pub mod fleet;
 pub mod http;
 pub mod process;
+pub mod real;
 pub mod sink;
 pub mod target;
 pub mod tls_target;

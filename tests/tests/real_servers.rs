@@ -4,19 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use nines_probe::prober::{Observation, Prober, Vantage};
-use nines_shared::address::AddressRule;
-use nines_shared::check::{
-    Check, DnsExpect, DnsQuestion, Draft, HttpQuestion, HttpVersion, Question, TlsExpect, TlsQuestion,
-};
-use nines_shared::sample::{Outcome, Phase, Reason, TraceId};
+use nines_probe::prober::Observation;
+use nines_shared::check::{DnsExpect, DnsQuestion, HttpQuestion, HttpVersion, Question, TlsExpect, TlsQuestion};
+use nines_shared::sample::{Outcome, Phase, Reason};
 use nines_tests::process::Process;
+use nines_tests::real::{certificate, fails, free_ports, is_up, look};
 use nines_tests::wait::until;
-use rcgen::{CertificateParams, DnType, KeyPair};
 use tempfile::TempDir;
 
 #[test]
@@ -154,15 +150,6 @@ fn knot_answers_what_its_zone_says_and_its_refusals_are_told_apart() {
     fails(&ask("elsewhere.example", "A"), &Reason::DnsRefused, Phase::Resolve);
 }
 
-fn is_up(seen: &Observation) {
-    assert_eq!(seen.outcome, Outcome::Up, "{seen:?}");
-}
-
-fn fails(seen: &Observation, reason: &Reason, phase: Phase) {
-    let said = (seen.outcome, seen.reason.as_ref(), seen.phase);
-    assert_eq!(said, (Outcome::Down, Some(reason), Some(phase)), "{seen:?}");
-}
-
 fn tls_question(address: SocketAddr) -> TlsQuestion {
     TlsQuestion {
         address: address.to_string().parse().unwrap(),
@@ -174,32 +161,4 @@ fn tls_question(address: SocketAddr) -> TlsQuestion {
 
 fn look_http(question: HttpQuestion) -> Observation {
     look(Question::Http(Box::new(question)))
-}
-
-/// Looks once, from a machine that allows loopback and nothing else that is not public.
-fn look(question: Question) -> Observation {
-    let rule = AddressRule::new(vec!["127.0.0.0/8".parse().unwrap()], Vec::new());
-    let draft = Draft::new("real".parse().unwrap(), "real".parse().unwrap(), vec!["here".parse().unwrap()], question);
-    let check = Check::new(draft).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { Prober::new(Vantage { source: None, rule }).run(&check, TraceId(1)).await })
-}
-
-/// Addresses of loopback that were free a moment ago; the servers can't be told "any port".
-fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
-}
-
-/// A certificate that signed itself, for 127.0.0.1, valid from the first day of one year to that of another.
-fn certificate(folder: &Path, name: &str, (from, to): (i32, i32)) -> (PathBuf, PathBuf) {
-    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "nines.test");
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
-    let key = KeyPair::generate().unwrap();
-    let made = params.self_signed(&key).unwrap();
-    let (cert_file, key_file) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
-    fs::write(&cert_file, made.pem()).unwrap();
-    fs::write(&key_file, key.serialize_pem()).unwrap();
-    (cert_file, key_file)
 }
