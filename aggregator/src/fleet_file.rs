@@ -19,6 +19,7 @@ mod ids;
 mod maintenance;
 mod notes;
 mod number;
+mod reach;
 mod reader;
 mod region;
 mod route;

@@ -51,6 +51,7 @@ fn main() {
     let prober = Prober::new(Vantage {
         source: None,
         rule: AddressRule::new(vec!["127.0.0.0/8".parse().expect("a network")], Vec::new()),
+        pins: Vec::new(),
     });
     let mut table = String::from(
         "| check, hot | ours, CPU µs | bare loop, CPU µs | ratio | allocations, ours (bytes) | bare loop (bytes) |\n\

@@ -140,7 +140,7 @@ fn settings(document: &DeTable<'_>, place: &mut Place<'_>) -> Option<Settings> {
     Some(Settings {
         aggregator: aggregator?,
         state: state?,
-        vantage: Vantage { source, rule: rule? },
+        vantage: Vantage { source, rule: rule?, pins: Vec::new() },
         spool_max_bytes: spool_max_bytes?,
         canaries: canaries?,
     })

@@ -25,6 +25,7 @@ use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, TraceId};
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub use connect::Pin;
 use failure::Failure;
 use record::Record;
 use resolve::Resolver;
@@ -41,6 +42,8 @@ pub struct Vantage {
     pub source: Option<IpAddr>,
     /// Which addresses may be contacted.
     pub rule: AddressRule,
+    /// Hosts whose addresses are given, not asked for. The rule holds for these too.
+    pub pins: Vec<Pin>,
 }
 
 /// What one check saw: a sample without its slot.

@@ -8,6 +8,7 @@ mod dns;
 mod host_port;
 mod http;
 mod http_expect;
+mod reach;
 mod tls;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub use self::http::{
     DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HttpQuestion, HttpVersion, MAX_BODY_BYTES, MAX_REDIRECTS, shown_url,
 };
 pub use self::http_expect::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
+pub use self::reach::{Addresses, Family, Reach};
 pub use self::tls::{TlsExpect, TlsQuestion, TlsVersion};
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
@@ -314,7 +316,7 @@ impl Question {
         match self {
             Self::Http(http) => http.errors(&mut push),
             Self::Dns(dns) => dns.errors(&mut push),
-            Self::Tls(_) => {}
+            Self::Tls(tls) => tls.errors(&mut push),
         }
     }
 }

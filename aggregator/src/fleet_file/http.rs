@@ -4,7 +4,7 @@ use nines_shared::check::{HttpQuestion, HttpVersion};
 use url::Url;
 
 use super::reader::Value;
-use super::{ca, http_expect, secrets};
+use super::{ca, http_expect, reach, secrets};
 
 const VERSIONS: &[(&str, HttpVersion)] =
     &[("any", HttpVersion::Any), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
@@ -17,6 +17,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<HttpQuestion> {
     let harmless = HttpQuestion::get("http://stand-in.invalid/".parse().expect("it is a URL"));
     let question = HttpQuestion {
         url: url.and_then(|value| web_address(&value)).unwrap_or(harmless.url),
+        reach: reach::read(&table).unwrap_or_default(),
         method: table.get("method").and_then(|value| value.text()).map_or(harmless.method, str::to_ascii_uppercase),
         headers: table.get("headers").map_or(harmless.headers, |value| headers(&value)),
         body: table.get("body").and_then(|value| value.text()).map(ToOwned::to_owned),

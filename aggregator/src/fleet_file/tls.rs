@@ -2,8 +2,8 @@
 
 use nines_shared::check::{TlsExpect, TlsQuestion, TlsVersion};
 
-use super::ca;
 use super::reader::Value;
+use super::{ca, reach};
 
 const VERSIONS: &[(&str, TlsVersion)] = &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 
@@ -12,11 +12,12 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
     let table = value.table()?;
     let address = table.need("address", "write where to connect: address = \"shop.example:443\"");
     let address = address.and_then(|value| value.parse());
+    let reach = reach::read(&table);
     let server_name = table.get_if("server_name", server_name);
     let ca_pem = table.get_if("ca", ca::read);
     let expect = table.get_or("expect", TlsExpect::default(), expect);
     table.finish();
-    Some(TlsQuestion { address: address?, server_name: server_name?, ca_pem: ca_pem?, expect: expect? })
+    Some(TlsQuestion { address: address?, reach: reach?, server_name: server_name?, ca_pem: ca_pem?, expect: expect? })
 }
 
 /// A name that a certificate can be for.

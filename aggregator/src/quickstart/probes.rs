@@ -28,14 +28,15 @@ const SOURCES: [Ipv4Addr; 3] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127,
 /// [`QuickstartError::Vantage`] where the machine has not got an address.
 pub(super) async fn vantages(pages: &[Url]) -> Result<Vec<Vantage>, QuickstartError> {
     if !pages.is_empty() {
-        let vantage = Vantage { source: None, rule: AddressRule::new(named(pages).await, Vec::new()) };
+        let vantage =
+            Vantage { source: None, rule: AddressRule::new(named(pages).await, Vec::new()), pins: Vec::new() };
         return Ok(vec![vantage; SOURCES.len()]);
     }
     let loopback = "127.0.0.0/8".parse().expect("it is a network");
     let vantage = |address: Ipv4Addr| {
         let address = IpAddr::V4(address);
         UdpSocket::bind((address, 0)).map_err(|source| QuickstartError::Vantage { address, source })?;
-        Ok(Vantage { source: Some(address), rule: AddressRule::new(vec![loopback], Vec::new()) })
+        Ok(Vantage { source: Some(address), rule: AddressRule::new(vec![loopback], Vec::new()), pins: Vec::new() })
     };
     SOURCES.into_iter().map(vantage).collect()
 }

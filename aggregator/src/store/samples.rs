@@ -478,7 +478,13 @@ mod tests {
             phases_us,
             attempt: 2,
             trace_id: Some(TraceId(7)),
-            evidence: Some(Box::new(Evidence { address, hops: vec![hop], tls: Some(tls), dns: Some(dns) })),
+            evidence: Some(Box::new(Evidence {
+                address,
+                hops: vec![hop],
+                tls: Some(tls),
+                dns: Some(dns),
+                ..Evidence::default()
+            })),
             ..sample("eu-west", 1_000)
         }
     }

@@ -50,7 +50,7 @@ fn settings(aggregator: &StandIn, state: &std::path::Path) -> Settings {
     Settings {
         aggregator: aggregator.url.clone(),
         state: state.to_owned(),
-        vantage: Vantage { source: None, rule: AddressRule::new(allow, Vec::new()) },
+        vantage: Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), pins: Vec::new() },
         spool_max_bytes: 64 << 20,
         canaries: Vec::new(),
     }

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{
-    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, RecordType,
-    TlsExpect, TlsQuestion,
+    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, Reach,
+    RecordType, TlsExpect, TlsQuestion,
 };
 use nines_shared::duration::parse_ms;
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, SampleKind, TraceId};
@@ -96,7 +96,7 @@ pub async fn run(args: Args) -> ExitCode {
 async fn check(args: &Args) -> Result<Outcome, CheckFailed> {
     let check = one_shot(args)?;
     let rule = AddressRule::new(everywhere(), Vec::new());
-    let prober = Prober::new(Vantage { source: args.source_address, rule });
+    let prober = Prober::new(Vantage { source: args.source_address, rule, pins: Vec::new() });
     let clock = Clock::system();
     let trace = TraceId::of(&check.id, &check.regions[0], SampleKind::Extra, clock.now());
     let started_at = clock.now();
@@ -154,7 +154,14 @@ fn question(target: &str, server: Option<DnsServer>, ca_pem: Option<String>) -> 
     }
     if let Some(rest) = target.strip_prefix("tls:") {
         let address = host_port(rest)?;
-        return Ok(Question::Tls(TlsQuestion { address, server_name: None, ca_pem, expect: TlsExpect::default() }));
+        let reach = Reach::default();
+        return Ok(Question::Tls(TlsQuestion {
+            address,
+            reach,
+            server_name: None,
+            ca_pem,
+            expect: TlsExpect::default(),
+        }));
     }
     if !target.starts_with("http://") && !target.starts_with("https://") {
         return Err(format!("{target:?} can't be checked; write https://HOST/…, dns:NAME or tls:HOST"));

@@ -61,7 +61,7 @@ impl Target {
 
 fn loopback() -> Vantage {
     let allow = vec![IpNet::new(Ipv4Addr::LOCALHOST.into(), 8).unwrap()];
-    Vantage { source: None, rule: AddressRule::new(allow, Vec::new()) }
+    Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), pins: Vec::new() }
 }
 
 /// A dispatch at work.

@@ -2,78 +2,99 @@
 //!
 //! What is dialled is an address that was checked, never a name: nobody can answer differently between
 //! the check and the connection (INV-10). Addresses are tried in turn with a head start for each
-//! (RFC 8305), all within the attempt's deadline, which the caller holds.
+//! (`race`), all within the attempt's deadline, which the caller holds. A [`Pin`] stands in for resolution.
+
+mod pin;
+mod race;
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::pin::pin;
 
+use nines_shared::check::{Family, Reach};
 use nines_shared::sample::{Phase, Reason};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
 use url::Host;
 
+pub use self::pin::Pin;
+use self::race::Turns;
 use super::failure::{self, Failure};
 use super::record::Record;
-use super::{Look, resolve};
+use super::resolve::{self, Found};
+use super::{Look, Vantage};
 
-/// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
-const HEAD_START: Duration = Duration::from_millis(250);
-
-/// A TCP connection to `host`.
+/// A TCP connection to `host`, over the family that `reach` allows.
 pub(crate) async fn open(
     look: &Look<'_>,
     host: &Host<&str>,
     port: u16,
+    reach: Reach,
     record: &mut Record,
 ) -> Result<TcpStream, Failure> {
-    if matches!(host, Host::Domain(_)) {
-        record.enter(Phase::Resolve);
-    }
-    let addresses = look.prober.resolver.addresses(host).await?;
-    let addresses = resolve::permitted(&look.prober.vantage, host, addresses)?;
+    let vantage = &look.prober.vantage;
+    let turns = match (vantage.pins.iter().find(|pin| pin.is_for(host, port)), host) {
+        (Some(pin), _) => known(vantage, host, reach.family, &pin.addresses).map_err(of_pin),
+        (None, Host::Ipv4(v4)) => known(vantage, host, reach.family, &[IpAddr::V4(*v4)]),
+        (None, Host::Ipv6(v6)) => known(vantage, host, reach.family, &[IpAddr::V6(*v6).to_canonical()]),
+        (None, Host::Domain(name)) => return to_named(look, name, port, reach.family, record).await,
+    };
+    let turns = turns?;
     record.enter(Phase::Connect);
-    let stream = first_of(&addresses, port, look.prober.vantage.source, record).await?;
+    let stream = race::run(turns, port, None, record).await?;
     record.leave();
     Ok(stream)
 }
 
-/// A connection to the first of `addresses` that takes one. `addresses` is not empty.
-async fn first_of(
+/// The turns of addresses that nobody has to be asked for.
+fn known<'v>(
+    vantage: &'v Vantage,
+    host: &Host<&str>,
+    family: Family,
     addresses: &[IpAddr],
+) -> Result<Turns<'v>, Failure> {
+    let mut turns = Turns::new(vantage, family);
+    turns.add(addresses);
+    if turns.is_empty() { Err(turns.nothing(host)) } else { Ok(turns) }
+}
+
+/// Where nobody pinned an address of the family, that is not the target's fault.
+fn of_pin(failure: Failure) -> Failure {
+    if failure.reason != Reason::DnsNoData {
+        return failure;
+    }
+    Failure::ours(Reason::Unsupported, failure.phase, format!("{} pinned", failure.detail))
+}
+
+async fn to_named(
+    look: &Look<'_>,
+    name: &str,
     port: u16,
-    source: Option<IpAddr>,
+    family: Family,
     record: &mut Record,
 ) -> Result<TcpStream, Failure> {
-    if let [only] = addresses {
-        let to = SocketAddr::new(*only, port);
-        record.contact(to);
-        return dial(to, source).await;
+    record.enter(Phase::Resolve);
+    let named = look.prober.resolver.named(name)?;
+    let (v6, v4) = (pin!(named.v6()), pin!(named.v4()));
+    let found = match family {
+        Family::Any => resolve::enough(v6, v4).await,
+        Family::Ipv4 => v4.await.map(|v4| Found { v4, ..Found::default() }),
+        Family::Ipv6 => v6.await.map(|v6| Found { v6, ..Found::default() }),
+    };
+    let Found { v6, v4, mut late } = found.map_err(|error| resolve::of_lookup(&error, name, family))?;
+    let mut turns = Turns::new(&look.prober.vantage, family);
+    turns.add(&v6);
+    turns.add(&v4);
+    if turns.is_empty()
+        && let Some(late) = late.take()
+    {
+        turns.add(&late.await.unwrap_or_default());
     }
-    let mut waiting = addresses.iter().map(|address| SocketAddr::new(*address, port));
-    let mut dials = JoinSet::new();
-    let mut failure = None;
-    loop {
-        if let Some(to) = waiting.next() {
-            record.contact(to);
-            dials.spawn(async move { (to, dial(to, source).await) });
-        }
-        let ended = tokio::select! {
-            ended = dials.join_next() => ended,
-            () = tokio::time::sleep(HEAD_START), if waiting.len() != 0 => continue,
-        };
-        match ended {
-            Some(Ok((to, Ok(stream)))) => {
-                record.contact(to);
-                return Ok(stream);
-            }
-            Some(Ok((_to, Err(next)))) => failure = Some(Failure::or_worse(next, failure)),
-            Some(Err(panic)) => {
-                return Err(Failure::ours(Reason::Internal, Phase::Connect, panic.to_string()));
-            }
-            None => break,
-        }
+    if turns.is_empty() {
+        return Err(turns.nothing(name));
     }
-    Err(failure.unwrap_or_else(|| Failure::ours(Reason::Internal, Phase::Connect, "no address to dial")))
+    record.enter(Phase::Connect);
+    let stream = race::run(turns, port, late, record).await?;
+    record.leave();
+    Ok(stream)
 }
 
 /// A connection to `to`, from `source` where there is one.

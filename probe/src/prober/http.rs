@@ -53,7 +53,7 @@ async fn hop<'q>(
 ) -> Result<Option<Target<'q>>, Failure> {
     record.hop(shown_url(&target.url));
     let (host, port) = host_port(&target.url)?;
-    let tcp = connect::open(look, &host, port, record).await?;
+    let tcp = connect::open(look, &host, port, question.reach, record).await?;
     let ask = exchange::Ask { question, target, trace: look.trace, record };
     if target.url.scheme() != "https" {
         let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };

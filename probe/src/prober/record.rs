@@ -4,8 +4,9 @@
 //! the phase that runs then is the one that timed out. Phases never overlap.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use nines_shared::sample::{Evidence, Hop, Outcome, Phase, Phases, Reason, detail};
+use nines_shared::sample::{Evidence, Hop, Outcome, Phase, Phases, Reason, Tried, detail};
 use tokio::time::Instant;
 
 use super::Observation;
@@ -70,6 +71,30 @@ impl Record {
         }
     }
 
+    /// Notes one of several addresses, which is tried now.
+    pub(crate) fn try_address(&mut self, address: SocketAddr) {
+        self.contact(address);
+        self.evidence.tried.push(Tried { address, reason: None, us: None });
+    }
+
+    /// Notes why `address`, which was tried, took no connection, and how long that took.
+    pub(crate) fn gave_up(&mut self, address: SocketAddr, reason: &Reason, took: Duration) {
+        let of_it = |tried: &&mut Tried| tried.address == address && tried.reason.is_none();
+        if let Some(tried) = self.evidence.tried.iter_mut().rev().find(of_it) {
+            tried.reason = Some(reason.clone());
+            tried.us = Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Notes that `address`, which was tried, took the connection.
+    pub(crate) fn connected(&mut self, address: SocketAddr) {
+        self.contact(address);
+        let of_it = |tried: &Tried| tried.address == address && tried.reason.is_none();
+        if let Some(place) = self.evidence.tried.iter().rposition(of_it) {
+            self.evidence.tried.remove(place);
+        }
+    }
+
     /// What the deadline means here: the target did not get the phase done that runs now.
     pub(crate) fn timed_out(&self) -> Failure {
         let phase = self.running.map_or(Phase::Resolve, |(phase, _since)| phase);
@@ -129,8 +154,6 @@ fn slow(duration_us: u64, phases: &Phases) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

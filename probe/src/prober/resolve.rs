@@ -10,6 +10,7 @@
 )]
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -17,14 +18,14 @@ use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use nines_shared::check::Family;
 use nines_shared::sample::{Phase, Reason};
 use tokio::time::timeout;
-use url::Host;
 
 use super::Vantage;
 use super::failure::Failure;
 
-/// The most addresses of one name that are tried.
+/// The most addresses of one family that are taken of an answer, and of one name that are tried.
 pub(crate) const MAX_ADDRESSES: usize = 8;
 /// How long the other family's answer is waited for once one has come (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -60,32 +61,18 @@ impl Resolver {
         self.system.as_ref().ok()?.first
     }
 
-    /// All addresses of `host`, at most [`MAX_ADDRESSES`], IPv6 and IPv4 in turns (RFC 8305 §4).
-    pub(crate) async fn addresses(&self, host: &Host<&str>) -> Result<Vec<IpAddr>, Failure> {
-        match host {
-            Host::Ipv4(v4) => Ok(vec![IpAddr::V4(*v4)]),
-            Host::Ipv6(v6) => Ok(vec![IpAddr::V6(*v6).to_canonical()]),
-            Host::Domain(name) => self.lookup(name).await,
-        }
-    }
-
-    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+    /// `name`, ready to be asked for.
+    pub(crate) fn named(&self, name: &str) -> Result<Named<'_>, Failure> {
         let system = self.system.as_ref().map_err(|error| {
             let detail = format!("the machine's resolver configuration can't be used: {error}");
             Failure::ours(Reason::Internal, Phase::Resolve, detail)
         })?;
-        let fqdn = Name::from_ascii(name).map(|mut fqdn| {
-            // Absolute, so that a search list can't make regions ask for different names.
-            fqdn.set_fqdn(true);
-            fqdn
-        });
-        let fqdn = fqdn.map_err(|error| {
+        let mut fqdn = Name::from_ascii(name).map_err(|error| {
             Failure::theirs(Reason::DnsNxdomain, Phase::Resolve, format!("{name} can't be a domain name: {error}"))
         })?;
-        let (v6, v4) =
-            both(ask(&system.resolver, fqdn.clone(), RecordType::AAAA), ask(&system.resolver, fqdn, RecordType::A))
-                .await;
-        merge(v6, v4).map_err(|error| of_lookup(&error, name))
+        // Absolute, so that a search list can't make regions ask for different names.
+        fqdn.set_fqdn(true);
+        Ok(Named { resolver: &system.resolver, fqdn })
     }
 }
 
@@ -99,64 +86,84 @@ fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<System, Ne
     Ok(System { resolver: Box::new(resolver), first })
 }
 
-type Answer = Result<Vec<IpAddr>, NetError>;
+/// The addresses that one family's question gave, as the server ordered them.
+pub(crate) type Answer = Result<Vec<IpAddr>, NetError>;
 
-async fn ask(resolver: &TokioResolver, name: Name, record_type: RecordType) -> Answer {
-    let lookup = resolver.lookup(name, record_type).await?;
-    let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
-        RData::A(a) => Some(IpAddr::V4(a.0)),
-        RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0).to_canonical()),
-        _ => None,
-    });
-    Ok(addresses.collect())
+/// A name, and who is asked for its addresses.
+pub(crate) struct Named<'r> {
+    resolver: &'r TokioResolver,
+    fqdn: Name,
 }
 
-/// Both answers, or the first with addresses once the other is [`RESOLUTION_DELAY`] later than it: a
-/// server that drops one type's questions does not stop anybody's browser either.
-async fn both(v6: impl Future<Output = Answer>, v4: impl Future<Output = Answer>) -> (Option<Answer>, Option<Answer>) {
-    let (mut v6, mut v4) = (std::pin::pin!(v6), std::pin::pin!(v4));
+impl Named<'_> {
+    /// The IPv6 addresses. IPv4 ones in IPv6 clothes are among them, unclothed.
+    pub(crate) async fn v6(&self) -> Answer {
+        self.ask(RecordType::AAAA).await
+    }
+
+    /// The IPv4 addresses.
+    pub(crate) async fn v4(&self) -> Answer {
+        self.ask(RecordType::A).await
+    }
+
+    async fn ask(&self, record_type: RecordType) -> Answer {
+        let lookup = self.resolver.lookup(self.fqdn.clone(), record_type).await?;
+        let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0).to_canonical()),
+            _ => None,
+        });
+        Ok(addresses.take(MAX_ADDRESSES).collect())
+    }
+}
+
+/// The addresses of a name as far as they are known.
+#[derive(Default)]
+pub(crate) struct Found<'a> {
+    pub(crate) v6: Vec<IpAddr>,
+    pub(crate) v4: Vec<IpAddr>,
+    /// The answer that is still out.
+    pub(crate) late: Option<Late<'a>>,
+}
+
+/// An answer that is still out while the other family's addresses are already tried.
+pub(crate) type Late<'a> = Pin<&'a mut (dyn Future<Output = Answer> + Send)>;
+
+/// Enough of both answers to begin with (RFC 8305 §3): the IPv6 one where it has addresses, else both, or
+/// the IPv4 one once the other is [`RESOLUTION_DELAY`] later than it. A server that drops one type's
+/// questions does not stop anybody's browser either.
+pub(crate) async fn enough<'a, A, B>(mut v6: Pin<&'a mut A>, mut v4: Pin<&'a mut B>) -> Result<Found<'a>, NetError>
+where
+    A: Future<Output = Answer> + Send,
+    B: Future<Output = Answer> + Send,
+{
     let some = |answer: &Answer| answer.as_ref().is_ok_and(|addresses| !addresses.is_empty());
     tokio::select! {
-        first = &mut v6 => {
-            let second = if some(&first) { timeout(RESOLUTION_DELAY, v4).await.ok() } else { Some(v4.await) };
-            (Some(first), second)
-        }
+        biased;
+        first = &mut v6 => match first {
+            Ok(v6) if !v6.is_empty() => Ok(Found { v6, v4: Vec::new(), late: Some(v4) }),
+            nothing => merge(nothing, v4.await),
+        },
         first = &mut v4 => {
-            let second = if some(&first) { timeout(RESOLUTION_DELAY, v6).await.ok() } else { Some(v6.await) };
-            (second, Some(first))
+            if !some(&first) {
+                return merge(v6.await, first);
+            }
+            match timeout(RESOLUTION_DELAY, &mut v6).await {
+                Ok(second) => merge(second, first),
+                Err(_later) => Ok(Found { v6: Vec::new(), v4: first?, late: Some(v6) }),
+            }
         }
     }
 }
 
-/// The addresses of both families in turns. Where neither has any, the error that says more: NODATA of
-/// one family only says that the other's error counts.
-fn merge(v6: Option<Answer>, v4: Option<Answer>) -> Answer {
-    let mut errors = Vec::new();
-    let mut list = |answer: Option<Answer>| match answer {
-        Some(Ok(addresses)) => addresses,
-        Some(Err(error)) => {
-            errors.push(error);
-            Vec::new()
-        }
-        None => Vec::new(),
-    };
-    let (v6, v4) = (list(v6), list(v4));
-    let mut turns = Vec::with_capacity(v6.len() + v4.len());
-    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
-    loop {
-        let before = turns.len();
-        turns.extend(v6.next());
-        turns.extend(v4.next());
-        if turns.len() == before || MAX_ADDRESSES <= turns.len() {
-            break;
-        }
+/// Both answers. Where neither has an address, the error that says more: NODATA of one family only says
+/// that the other's error counts.
+fn merge<'a>(v6: Answer, v4: Answer) -> Result<Found<'a>, NetError> {
+    match (v6, v4) {
+        (Err(v6), Err(v4)) => Err(if is_no_data(&v6) { v4 } else { v6 }),
+        (Err(error), Ok(none)) | (Ok(none), Err(error)) if none.is_empty() => Err(error),
+        (v6, v4) => Ok(Found { v6: v6.unwrap_or_default(), v4: v4.unwrap_or_default(), late: None }),
     }
-    turns.truncate(MAX_ADDRESSES);
-    if !turns.is_empty() {
-        return Ok(turns);
-    }
-    let telling = errors.iter().position(|error| !is_no_data(error)).unwrap_or(0);
-    if errors.is_empty() { Ok(turns) } else { Err(errors.swap_remove(telling)) }
 }
 
 fn is_no_data(error: &NetError) -> bool {
@@ -165,13 +172,15 @@ fn is_no_data(error: &NetError) -> bool {
 
 /// Why a name has no addresses. An answer of the DNS is the target's; trouble in reaching our own
 /// resolver is ours.
-fn of_lookup(error: &NetError, name: &str) -> Failure {
+pub(crate) fn of_lookup(error: &NetError, name: &str, family: Family) -> Failure {
     let theirs = |reason, what: &str| Failure::theirs(reason, Phase::Resolve, format!("{name}: {what}"));
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NXDomain => {
             theirs(Reason::DnsNxdomain, "the name does not exist (NXDOMAIN)")
         }
-        NetError::Dns(DnsError::NoRecordsFound(_)) => theirs(Reason::DnsNoData, "the name has no address"),
+        NetError::Dns(DnsError::NoRecordsFound(_)) => {
+            theirs(Reason::DnsNoData, &format!("the name has no {} address", family.name()))
+        }
         NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => {
             theirs(Reason::DnsServfail, "the resolver answers SERVFAIL")
         }
@@ -185,26 +194,6 @@ fn of_lookup(error: &NetError, name: &str) -> Failure {
             let detail = format!("{name}: the machine's own resolvers can't be asked: {error}");
             Failure::ours(Reason::NoRoute, Phase::Resolve, detail)
         }
-    }
-}
-
-/// Those of `addresses` that `vantage` may contact from its source.
-pub(crate) fn permitted(vantage: &Vantage, host: &Host<&str>, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
-    if addresses.is_empty() {
-        return Err(Failure::theirs(Reason::DnsNoData, Phase::Resolve, format!("{host}: the name has no address")));
-    }
-    let mut refusal = None;
-    let mut permitted = addresses;
-    permitted.retain(|address| match refusal_of(vantage, *address) {
-        Some(why) => {
-            refusal = Some(why);
-            false
-        }
-        None => true,
-    });
-    match refusal {
-        Some(refusal) if permitted.is_empty() => Err(refusal),
-        Some(_) | None => Ok(permitted),
     }
 }
 

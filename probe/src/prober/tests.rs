@@ -4,6 +4,7 @@
 mod dns;
 mod http;
 mod names;
+mod reach;
 mod targets;
 mod tls;
 
@@ -29,7 +30,7 @@ fn loopback() -> AddressRule {
 }
 
 fn prober() -> Prober {
-    Prober::new(Vantage { source: None, rule: loopback() })
+    Prober::new(Vantage { source: None, rule: loopback(), pins: Vec::new() })
 }
 
 fn draft(question: Question, timeout_ms: i64) -> Draft {
@@ -110,7 +111,9 @@ async fn a_slow_success_is_degraded_and_says_where_the_time_went() {
 #[tokio::test]
 async fn a_probe_looks_from_its_source_address() {
     let (target, mut peers) = targets::telling_peers().await;
-    let from = |source: &str| Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback() });
+    let from = |source: &str| {
+        Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback(), pins: Vec::new() })
+    };
     let check = check(Question::Http(Box::new(get_from(target))), LONG_MS);
     let seen = from("127.0.0.11").run(&check, TRACE).await;
     assert_eq!(verdict(&seen), UP, "{seen:?}");

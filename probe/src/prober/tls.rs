@@ -20,7 +20,7 @@ pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Re
         Some(name) => Host::Domain(name.as_str()),
         None => host.clone(),
     };
-    let stream = connect::open(look, &host, question.address.port, record).await?;
+    let stream = connect::open(look, &host, question.address.port, question.reach, record).await?;
     let terms = Terms { name: &name, ca_pem: question.ca_pem.as_deref(), alpn: Alpn::None };
     let mut secured = handshake::secure(look, stream, terms, record).await?;
     // A farewell, so that the target's log does not show a reset. It need not arrive.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::http_expect::HttpExpect;
+use super::reach::Reach;
 
 /// The most redirects followed where a check names no limit.
 pub const DEFAULT_REDIRECTS: u8 = 10;
@@ -20,6 +21,9 @@ pub const MAX_BODY_BYTES: u32 = 8 << 20;
 pub struct HttpQuestion {
     /// `http://` or `https://`.
     pub url: Url,
+    /// Over which of its host's addresses; a redirect's host is held to the family too.
+    #[serde(default, skip_serializing_if = "Reach::is_default")]
+    pub reach: Reach,
     /// The method, in upper case.
     #[serde(default = "get")]
     pub method: String,
@@ -63,6 +67,7 @@ impl HttpQuestion {
     pub fn get(url: Url) -> Self {
         Self {
             url,
+            reach: Reach::default(),
             method: get(),
             headers: Vec::new(),
             body: None,
@@ -78,6 +83,7 @@ impl HttpQuestion {
         if !matches!(self.url.scheme(), "http" | "https") || self.url.host_str().is_none() {
             push("http.url", format!("{} is not a web address; write http://host/… or https://host/…", self.url));
         }
+        self.reach.errors(self.url.host().as_ref(), "http.family", push);
         if !is_token(&self.method) {
             push("http.method", format!("{:?} is not an HTTP method; write GET, HEAD, POST …", self.method));
         }

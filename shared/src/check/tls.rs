@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HostPort;
+use super::{HostPort, Reach};
 
 /// A TLS handshake, and what is expected of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +10,9 @@ use super::HostPort;
 pub struct TlsQuestion {
     /// Where to connect.
     pub address: HostPort,
+    /// Over which of the host's addresses.
+    #[serde(default, skip_serializing_if = "Reach::is_default")]
+    pub reach: Reach,
     /// The name to ask for and to verify, where it is not the address's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
@@ -19,6 +22,12 @@ pub struct TlsQuestion {
     /// What the handshake must show.
     #[serde(default)]
     pub expect: TlsExpect,
+}
+
+impl TlsQuestion {
+    pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
+        self.reach.errors(Some(&self.address.host), "tls.family", push);
+    }
 }
 
 /// What a TLS handshake must show, beside a chain that is valid for the name.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Phases;
+use super::{Phases, Reason};
 use crate::time::Timestamp;
 
 /// What the target said and showed. Every part is there only where the check came so far.
@@ -14,6 +14,10 @@ pub struct Evidence {
     /// The address that was connected to, or asked, last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
+    /// Addresses that were tried in vain, or for longer than another one took, in the order tried; none
+    /// where there was only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
     /// Each request of an HTTP check, in order; all but the last were redirected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<Hop>,
@@ -23,6 +27,19 @@ pub struct Evidence {
     /// The answer of a DNS check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsEvidence>,
+}
+
+/// An address that took no connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Which.
+    pub address: SocketAddr,
+    /// Why it took none; absent where it had not answered yet when all was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// µs until it refused; absent as the reason is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub us: Option<u64>,
 }
 
 /// One request of an HTTP check.

@@ -10,7 +10,7 @@ use super::targets::response;
 use super::*;
 
 /// A prober whose machine has `server` for its resolver.
-fn resolving_at(server: SocketAddr) -> Prober {
+pub(super) fn resolving_at(server: SocketAddr) -> Prober {
     let mut udp = ConnectionConfig::udp();
     udp.port = server.port();
     let server = NameServerConfig::new(server.ip(), true, vec![udp]);

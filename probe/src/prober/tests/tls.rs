@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nines_shared::check::{HostPort, HttpVersion, TlsExpect, TlsQuestion, TlsVersion};
+use nines_shared::check::{HostPort, HttpVersion, Reach, TlsExpect, TlsQuestion, TlsVersion};
 use nines_shared::time::{Clock, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber, date_time_ymd};
 use rustls::ServerConfig;
@@ -95,6 +95,7 @@ async fn showing(shown: Shown) -> SocketAddr {
 fn question(target: SocketAddr, ca: &Authority) -> TlsQuestion {
     TlsQuestion {
         address: HostPort { host: url::Host::Ipv4("127.0.0.1".parse().unwrap()), port: target.port() },
+        reach: Reach::default(),
         server_name: Some("localhost".into()),
         ca_pem: Some(ca.pem.clone()),
         expect: TlsExpect::default(),
