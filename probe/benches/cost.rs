@@ -52,7 +52,8 @@ fn main() {
         source: None,
         rule: AddressRule::new(vec!["127.0.0.0/8".parse().expect("a network")], Vec::new()),
         pins: Vec::new(),
-    });
+    })
+    .terse();
     let mut table = String::from(
         "| check, hot | ours, CPU µs | bare loop, CPU µs | ratio | allocations, ours (bytes) | bare loop (bytes) |\n\
          |---|--:|--:|--:|--:|--:|\n",

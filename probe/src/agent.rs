@@ -95,7 +95,7 @@ fn kit(settings: &Settings, identity: &Identity, spool: &Spool, clock: Clock) ->
     Kit {
         probe: identity.probe.clone(),
         region: identity.region.clone(),
-        prober: Prober::new(settings.vantage.clone()),
+        prober: Prober::new(settings.vantage.clone()).terse(),
         spool: spool.clone(),
         clock: Arc::new(ClockWatch::new(clock)),
         canaries: Arc::new(Canaries::new(settings.canaries.clone(), settings.vantage.source)),

@@ -74,6 +74,7 @@ pub struct Prober {
     resolver: Resolver,
     trusts: Trusts,
     clock: Clock,
+    terse: bool,
 }
 
 impl Prober {
@@ -81,7 +82,14 @@ impl Prober {
     /// crypto library, once: make one prober and keep it.
     pub fn new(vantage: Vantage) -> Self {
         let resolver = Resolver::from_system();
-        Self { vantage, resolver, trusts: Trusts::warmed(), clock: Clock::system() }
+        Self { vantage, resolver, trusts: Trusts::warmed(), clock: Clock::system(), terse: false }
+    }
+
+    /// A prober for samples, of which only those that are not `up` keep what the target showed: for the others
+    /// it is not put into words.
+    #[must_use]
+    pub fn terse(self) -> Self {
+        Self { terse: true, ..self }
     }
 
     /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an
@@ -119,7 +127,7 @@ impl Look<'_> {
             Err(_elapsed) => Some(record.timed_out()),
         };
         let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
-        record.conclude(failure, attempt, degraded_after_us)
+        record.conclude(failure, attempt, degraded_after_us, !self.prober.terse)
     }
 
     async fn ask(&self, question: &Question, record: &mut Record) -> Result<(), Failure> {

@@ -22,7 +22,7 @@ pub use self::http::{
 };
 pub use self::http_expect::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
 pub use self::reach::{Addresses, Family, Reach};
-pub use self::tls::{TlsExpect, TlsQuestion, TlsVersion};
+pub use self::tls::{MAX_EXPECTED_NAMES, MAX_PINS, Pin, TlsExpect, TlsQuestion, TlsVersion};
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
 use crate::slot::Cadence;

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use nines_probe::prober::Observation;
-use nines_shared::check::{DnsExpect, DnsQuestion, HttpQuestion, HttpVersion, Question, Reach, TlsExpect, TlsQuestion};
+use nines_shared::check::{DnsExpect, DnsQuestion, HttpQuestion, HttpVersion, Question, TlsQuestion};
 use nines_shared::sample::{Outcome, Phase, Reason};
 use nines_tests::process::Process;
 use nines_tests::real::{certificate, fails, free_ports, is_up, look};
@@ -151,13 +151,7 @@ fn knot_answers_what_its_zone_says_and_its_refusals_are_told_apart() {
 }
 
 fn tls_question(address: SocketAddr) -> TlsQuestion {
-    TlsQuestion {
-        address: address.to_string().parse().unwrap(),
-        reach: Reach::default(),
-        server_name: None,
-        ca_pem: None,
-        expect: TlsExpect::default(),
-    }
+    TlsQuestion::at(address.to_string().parse().unwrap())
 }
 
 fn look_http(question: HttpQuestion) -> Observation {

@@ -122,6 +122,9 @@ fn what_is_allowed_but_unwise_is_warned_of() {
     let unsigned = "[[channel]]\nid = 'desk'\nwebhook = { url = 'https://hooks.example/' }";
     let unsigned = warned(shop("", "", unsigned));
     assert!(unsigned.contains("not signed") && unsigned.contains("no route leads to channel desk"), "{unsigned}");
+    let tls = "tls = { address = 'shop.example:443', verify = false }";
+    let unverified = warned(shop("", "", "").replace("http = { url = 'https://shop.example/' }", tls));
+    assert!(unverified.contains("anybody can answer for this target"), "{unverified}");
     let open = warned(shop("", "", "").replace("https://shop", "https://me:hunter2@shop"));
     assert!(open.contains("in the open") && !open.contains("hunter2"), "{open}");
 }

@@ -275,11 +275,9 @@ mod tests {
     fn a_certificate_and_a_status_are_told_and_the_targets_words_can_not_draw() {
         let leaf = Certificate {
             subject: "CN=\u{1b}[31mshop".into(),
-            issuer: String::new(),
-            names: Vec::new(),
-            not_before: Timestamp::from_ms(0),
             not_after: Timestamp::from_ms(1_790_000_000_000),
             sha256: "ab".repeat(32),
+            ..Certificate::default()
         };
         let hop =
             Hop { url: String::new(), address: None, status: Some(503), version: None, phases_us: Phases::default() };

@@ -459,9 +459,18 @@ mod tests {
             not_before: ms(1),
             not_after: ms(2),
             sha256: "ab".repeat(32),
+            pin: "sha256/q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=".to_owned(),
+            serial: "07".to_owned(),
+            key: "EC P-256".to_owned(),
+            signature: "ECDSA-SHA256".to_owned(),
+            is_ca: true,
         };
-        let tls =
-            TlsEvidence { version: Some("TLSv1.3".to_owned()), cipher: None, alpn: None, chain: vec![certificate] };
+        let tls = TlsEvidence {
+            version: Some("TLSv1.3".to_owned()),
+            chain: vec![certificate],
+            path: vec!["CN=shop.example".to_owned(), "CN=someone".to_owned()],
+            ..TlsEvidence::default()
+        };
         let dns = DnsEvidence {
             transport: "udp".to_owned(),
             rcode: "NOERROR".to_owned(),

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{
-    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, Reach,
-    RecordType, TlsExpect, TlsQuestion,
+    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, RecordType,
+    TlsQuestion,
 };
 use nines_shared::duration::parse_ms;
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, SampleKind, TraceId};
@@ -154,14 +154,7 @@ fn question(target: &str, server: Option<DnsServer>, ca_pem: Option<String>) -> 
     }
     if let Some(rest) = target.strip_prefix("tls:") {
         let address = host_port(rest)?;
-        let reach = Reach::default();
-        return Ok(Question::Tls(TlsQuestion {
-            address,
-            reach,
-            server_name: None,
-            ca_pem,
-            expect: TlsExpect::default(),
-        }));
+        return Ok(Question::Tls(TlsQuestion { ca_pem, ..TlsQuestion::at(address) }));
     }
     if !target.starts_with("http://") && !target.starts_with("https://") {
         return Err(format!("{target:?} can't be checked; write https://HOST/…, dns:NAME or tls:HOST"));

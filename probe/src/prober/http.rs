@@ -59,7 +59,7 @@ async fn hop<'q>(
         let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
         return ask.over(tcp, protocol).await;
     }
-    let terms = Terms { name: &host, ca_pem: question.ca_pem.as_deref(), alpn: alpn(question.version) };
+    let terms = Terms { ca_pem: question.ca_pem.as_deref(), alpn: alpn(question.version), ..Terms::with(&host) };
     let tls = handshake::secure(look, tcp, terms, ask.record).await?;
     let protocol = agreed(&tls, question.version)?;
     ask.over(tls, protocol).await

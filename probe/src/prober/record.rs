@@ -11,11 +11,14 @@ use tokio::time::Instant;
 
 use super::Observation;
 use super::failure::{Failure, timeout_in};
+use super::handshake::Session;
 
 /// The notes of one attempt.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) evidence: Evidence,
+    /// The last TLS session; becomes evidence in the end, where that is wanted.
+    pub(crate) session: Option<Session>,
     /// Something that the deadline's detail should mention.
     pub(crate) remark: Option<String>,
     phases: Phases,
@@ -28,6 +31,7 @@ impl Record {
     pub(crate) fn start() -> Self {
         Self {
             evidence: Evidence::default(),
+            session: None,
             remark: None,
             phases: Phases::default(),
             started: Instant::now(),
@@ -110,12 +114,14 @@ impl Record {
     }
 
     /// The observation that this attempt, the `attempt`th, amounts to. A success that took longer than
-    /// `degraded_after_us` is `degraded`.
+    /// `degraded_after_us` is `degraded`. What only a sample that is not `up` keeps is made for others only
+    /// where `all` is wanted.
     pub(crate) fn conclude(
         mut self,
         failure: Option<Failure>,
         attempt: u8,
         degraded_after_us: Option<u64>,
+        all: bool,
     ) -> Observation {
         self.leave();
         let duration_us = self.elapsed_us();
@@ -126,6 +132,9 @@ impl Record {
             }
             None => (Outcome::Up, None, None, None),
         };
+        if all || outcome != Outcome::Up {
+            self.evidence.tls = self.session.as_ref().map(Session::describe);
+        }
         Observation {
             outcome,
             reason,
@@ -166,7 +175,7 @@ mod tests {
         }
         record.enter(Phase::Connect);
         tokio::time::advance(Duration::from_millis(2)).await;
-        let seen = record.conclude(None, 1, Some(5_000));
+        let seen = record.conclude(None, 1, Some(5_000), true);
         assert_eq!(seen.phases_us.connect, Some(5_000));
         assert_eq!(seen.phases_us.first_byte, Some(7_000));
         assert_eq!(seen.duration_us, 12_000);

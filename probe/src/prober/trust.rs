@@ -1,19 +1,24 @@
 //! Whom a TLS handshake believes, and the client configurations made from that.
 //!
 //! One [`Trust`] for each distinct set of roots (Mozilla's, or a check's own `ca_pem`), made once.
-//! Sessions are never resumed: each sample is a full handshake, or the certificate would go unseen. The
-//! verifier keeps the chain that it refuses, and only then gives the real verdict, so that an invalid
-//! certificate is still described and never accepted.
+//! Sessions are never resumed: each sample is a full handshake, or the certificate would go unseen.
+//! `witness` is the verifier: it keeps what was shown, whatever the verdict.
+
+mod path;
+mod witness;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
+
+pub(crate) use path::Path;
+pub(crate) use witness::{Shown, Witness};
 
 /// The most distinct `ca_pem` whose configurations are kept; beyond it the cache starts anew.
 const MAX_TRUSTS: usize = 256;
@@ -115,14 +120,17 @@ pub(crate) fn provider() -> CryptoProvider {
 /// One set of roots, ready for handshakes.
 #[derive(Debug)]
 pub(crate) struct Trust {
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
     verifier: Arc<WebPkiServerVerifier>,
     configs: [ClientConfig; Alpn::ALL.len()],
 }
 
 impl Trust {
     fn new(roots: RootCertStore) -> Result<Self, String> {
-        let provider = Arc::new(provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        let (provider, roots) = (Arc::new(provider()), Arc::new(roots));
+        let algorithms = provider.signature_verification_algorithms;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
             .build()
             .map_err(|error| format!("ca_pem can't be used: {error}"))?;
         let mut base = ClientConfig::builder_with_provider(provider)
@@ -136,70 +144,15 @@ impl Trust {
             config.alpn_protocols = alpn.offer();
             config
         });
-        Ok(Self { verifier, configs })
+        Ok(Self { roots, algorithms, verifier, configs })
     }
 
-    /// A configuration for one handshake; a chain that it refuses is left in the returned [`Refused`].
-    pub(crate) fn config(&self, alpn: Alpn) -> (ClientConfig, Arc<Refused>) {
-        let refused = Arc::new(Refused { verifier: Arc::clone(&self.verifier), chain: OnceLock::new() });
+    /// A configuration for one handshake, and the [`Witness`] of what it will be shown. Where not `verify`, any
+    /// chain is accepted, and the witness knows why it should not have been.
+    pub(crate) fn config(self: &Arc<Self>, alpn: Alpn, verify: bool) -> (ClientConfig, Arc<Witness>) {
+        let witness = Arc::new(Witness::new(Arc::clone(self), verify));
         let mut config = self.configs[alpn as usize].clone();
-        config.dangerous().set_certificate_verifier(Arc::clone(&refused) as Arc<dyn ServerCertVerifier>);
-        (config, refused)
-    }
-}
-
-/// The verifier of one handshake, and the chain that it refused if it did. An accepted chain can be had
-/// from the connection.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    verifier: Arc<WebPkiServerVerifier>,
-    chain: OnceLock<Vec<CertificateDer<'static>>>,
-}
-
-impl Refused {
-    /// The refused chain as the target sent it.
-    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
-        self.chain.get().map_or(&[], Vec::as_slice)
-    }
-}
-
-impl ServerCertVerifier for Refused {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        if verdict.is_err() {
-            let chain = std::iter::once(end_entity).chain(intermediates);
-            // Set once: a handshake shows one chain.
-            let _shown_before = self.chain.set(chain.map(|certificate| certificate.clone().into_owned()).collect());
-        }
-        verdict
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        config.dangerous().set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
+        (config, witness)
     }
 }

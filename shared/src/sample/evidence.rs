@@ -77,10 +77,17 @@ pub struct TlsEvidence {
     /// The certificates as the target sent them, its own first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Certificate>,
+    /// The chain as it was verified: whom each certificate names, the target's own first, a trusted root last.
+    /// Empty where no path leads to a trusted root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// Why the chain would have been refused, where the check does not verify it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
 }
 
 /// What a certificate says, valid or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// Whom it names.
     pub subject: String,
@@ -95,6 +102,21 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// SHA-256 of the certificate, hex.
     pub sha256: String,
+    /// SHA-256 of its public key, as `pins` writes it: `sha256/BASE64`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pin: String,
+    /// Its number among its issuer's, hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub serial: String,
+    /// The kind and size of its key, such as `RSA 2048` or `EC P-256`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// How it is signed, such as `RSA-SHA256`; the OID where it has no name here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// Whether it is an authority's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ca: bool,
 }
 
 /// The answer of a DNS check.

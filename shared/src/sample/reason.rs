@@ -122,6 +122,8 @@ reasons! {
     TlsMissingIntermediate = "tls_missing_intermediate",
     /// A signature of the chain is by an algorithm that nobody should trust any more.
     TlsWeakSignature = "tls_weak_signature",
+    /// Another authority issued the certificate than the expected one.
+    TlsIssuer = "tls_issuer",
     /// None of the chain's keys is one of those pinned.
     TlsPin = "tls_pin",
     /// The OCSP response that should be stapled is missing, out of date, or not good.

@@ -220,7 +220,7 @@ fn of_h2(error: &h2::Error, phase: Phase, detail: &str) -> Failure {
 
 fn of_io(error: &io::Error, phase: Phase, detail: &str) -> Failure {
     if let Some(tls) = handshake::tls_error(error) {
-        return Failure::theirs(handshake::reason_of(tls, &[]), phase, tls.to_string());
+        return Failure::theirs(handshake::reason_of(tls), phase, tls.to_string());
     }
     let reason = match error.kind() {
         // hyper tells of broken chunks so.

@@ -1,152 +1,20 @@
 //! TLS checks and HTTPS against good and hostile targets, with certificates of every kind.
 
+mod chains;
+mod expect;
+mod fixture;
+
 use std::sync::Arc;
 
-use nines_shared::check::{HostPort, HttpVersion, Reach, TlsExpect, TlsQuestion, TlsVersion};
+use nines_shared::check::{HttpVersion, TlsVersion};
 use nines_shared::time::{Clock, Timestamp};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rcgen::date_time_ymd;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::trust::provider;
 use super::targets::{request, response, serving};
 use super::*;
-
-/// An authority for the tests.
-struct Authority {
-    pem: String,
-    der: CertificateDer<'static>,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        Self { pem: certificate.pem(), der: certificate.der().clone(), issuer: Issuer::new(params, key) }
-    }
-}
-
-/// What a target shows.
-struct Shown {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
-
-fn leaf() -> CertificateParams {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "shop");
-    params.serial_number = Some(SerialNumber::from(7));
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2100, 1, 1);
-    params
-}
-
-fn signed(params: &CertificateParams, by: &Authority) -> Shown {
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &by.issuer).unwrap();
-    let chain = vec![certificate.der().clone(), by.der.clone()];
-    Shown { chain, key: PrivateKeyDer::try_from(key.serialize_der()).unwrap() }
-}
-
-fn self_signed(params: &CertificateParams) -> Shown {
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    Shown { chain: vec![certificate.der().clone()], key: PrivateKeyDer::try_from(key.serialize_der()).unwrap() }
-}
-
-fn server(shown: Shown, versions: &[&'static rustls::SupportedProtocolVersion], alpn: &[&str]) -> ServerConfig {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(shown.chain, shown.key)
-        .unwrap();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    config
-}
-
-/// A target that shakes hands with `config` and answers one HTTP/1.1 request.
-async fn secured(config: ServerConfig) -> SocketAddr {
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    serving(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let mut asked = [0; 1];
-            if tokio::io::AsyncReadExt::read_exact(&mut stream, &mut asked).await.is_ok() {
-                let _gone = stream.write_all(&response("200 OK", "hello")).await;
-                let _gone = stream.shutdown().await;
-            }
-        }
-    })
-    .await
-}
-
-async fn showing(shown: Shown) -> SocketAddr {
-    secured(server(shown, rustls::ALL_VERSIONS, &[])).await
-}
-
-fn question(target: SocketAddr, ca: &Authority) -> TlsQuestion {
-    TlsQuestion {
-        address: HostPort { host: url::Host::Ipv4("127.0.0.1".parse().unwrap()), port: target.port() },
-        reach: Reach::default(),
-        server_name: Some("localhost".into()),
-        ca_pem: Some(ca.pem.clone()),
-        expect: TlsExpect::default(),
-    }
-}
-
-async fn ask(question: TlsQuestion, timeout_ms: i64) -> Observation {
-    prober().run(&check(Question::Tls(question), timeout_ms), TRACE).await
-}
-
-#[tokio::test]
-async fn an_invalid_certificate_has_its_reason_and_is_still_described() {
-    let (ca, stranger) = (Authority::new("ours"), Authority::new("stranger"));
-    let changed = |change: fn(&mut CertificateParams)| {
-        let mut params = leaf();
-        change(&mut params);
-        params
-    };
-    let expired = changed(|params| params.not_after = date_time_ymd(2021, 1, 1));
-    let early = changed(|params| params.not_before = date_time_ymd(2099, 1, 1));
-    let other = changed(|params| {
-        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.example".try_into().unwrap())];
-    });
-    let authority = changed(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
-    let table = [
-        ("expired", signed(&expired, &ca), Reason::TlsExpired),
-        ("not yet valid", signed(&early, &ca), Reason::TlsNotYetValid),
-        ("another name", signed(&other, &ca), Reason::TlsWrongName),
-        ("self-signed", self_signed(&leaf()), Reason::TlsSelfSigned),
-        ("a self-signed authority", self_signed(&authority), Reason::TlsSelfSigned),
-        ("an unknown issuer", signed(&leaf(), &stranger), Reason::TlsUnknownIssuer),
-        ("an authority as a server", signed(&authority, &ca), Reason::TlsBadCertificate),
-    ];
-    for (fault, shown, reason) in table {
-        let sent = shown.chain.len();
-        let seen = ask(question(showing(shown).await, &ca), LONG_MS).await;
-        assert_eq!(verdict(&seen), down(reason, Phase::Tls), "{fault}: {seen:?}");
-        let tls = seen.evidence.tls.unwrap();
-        assert_eq!(tls.chain.len(), sent, "{fault}");
-        assert_eq!(tls.chain[0].subject, "CN=shop", "{fault}");
-        assert!(!tls.chain[0].names.is_empty() && tls.chain[0].sha256.len() == 64, "{fault}");
-    }
-}
-
-#[tokio::test]
-async fn a_missing_intermediate_is_an_unknown_issuer() {
-    let (ca, mut shown_by) = (Authority::new("ours"), Authority::new("intermediate"));
-    shown_by.der = ca.der.clone();
-    let seen = ask(question(showing(signed(&leaf(), &shown_by)).await, &ca), LONG_MS).await;
-    assert_eq!(verdict(&seen), down(Reason::TlsUnknownIssuer, Phase::Tls));
-}
+use fixture::{Authority, ask, leaf, question, secured, server, showing, signed};
 
 #[tokio::test]
 async fn every_fault_of_a_handshake_has_its_reason() {
