@@ -11,16 +11,18 @@ pub(crate) mod expect;
 mod failure;
 mod handshake;
 mod http;
+mod parts;
 mod record;
 mod resolve;
 mod tls;
 mod trust;
 
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
 use nines_shared::address::AddressRule;
-use nines_shared::check::{Check, Question};
+use nines_shared::check::{Addresses, Check, Question};
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, TraceId};
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -95,11 +97,11 @@ impl Prober {
     /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an
     /// outcome. The last attempt decides. `trace` goes out with whatever can carry it.
     pub async fn run(&self, check: &Check, trace: TraceId) -> Observation {
-        let look = Look { prober: self, trace };
+        let look = Look { prober: self, trace, pin: None };
         let deadline = Instant::now() + millis(check.timeout_ms);
         let mut attempt = 1;
         loop {
-            let seen = look.attempt(check, deadline, attempt).await;
+            let seen = look.attempt(check, Run { deadline, attempt }).await;
             let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
             let next = Instant::now() + RETRY_PAUSE;
             if worked || check.retries < attempt || deadline <= next {
@@ -116,18 +118,35 @@ impl Prober {
 pub(crate) struct Look<'p> {
     prober: &'p Prober,
     trace: TraceId,
+    /// The one address that the question's host stands for here.
+    pin: Option<&'p Pin>,
+}
+
+/// One attempt: the deadline, and its number from 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    deadline: Instant,
+    attempt: u8,
 }
 
 impl Look<'_> {
-    async fn attempt(&self, check: &Check, deadline: Instant, attempt: u8) -> Observation {
-        let mut record = Record::start();
-        let failure = match timeout_at(deadline, self.ask(&check.question, &mut record)).await {
+    async fn attempt(&self, check: &Check, run: Run) -> Observation {
+        let question = &check.question;
+        if question.reach().addresses == Addresses::Every {
+            return Box::pin(self.parts(check, slice::from_ref(question), run)).await;
+        }
+        self.one(check, question, Record::start(), run).await
+    }
+
+    /// Asks one `question` of those that `check` is made of.
+    async fn one(&self, check: &Check, question: &Question, mut record: Record, run: Run) -> Observation {
+        let failure = match timeout_at(run.deadline, self.ask(question, &mut record)).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
             Err(_elapsed) => Some(record.timed_out()),
         };
         let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
-        record.conclude(failure, attempt, degraded_after_us, !self.prober.terse)
+        record.conclude(failure, run.attempt, degraded_after_us, !self.prober.terse)
     }
 
     async fn ask(&self, question: &Question, record: &mut Record) -> Result<(), Failure> {

@@ -302,6 +302,25 @@ impl Question {
         }
     }
 
+    /// The host and port that it is asked of; `None` where it names servers instead. The port is 0 where the
+    /// protocol has none.
+    pub fn endpoint(&self) -> Option<(url::Host<&str>, u16)> {
+        match self {
+            Self::Http(http) => Some((http.url.host()?, http.url.port_or_known_default()?)),
+            Self::Dns(_) => None,
+            Self::Tls(tls) => Some(tls.address.endpoint()),
+        }
+    }
+
+    /// Over which of its host's addresses it is asked.
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::Http(http) => http.reach,
+            Self::Dns(_) => Reach::default(),
+            Self::Tls(tls) => tls.reach,
+        }
+    }
+
     /// The target as people write it, without secrets: a URL without user and password, a name, an address.
     pub fn target(&self) -> String {
         match self {

@@ -31,7 +31,7 @@ pub(crate) async fn open(
     record: &mut Record,
 ) -> Result<TcpStream, Failure> {
     let vantage = &look.prober.vantage;
-    let turns = match (vantage.pins.iter().find(|pin| pin.is_for(host, port)), host) {
+    let turns = match (look.pin_for(host, port), host) {
         (Some(pin), _) => known(vantage, host, reach.family, &pin.addresses).map_err(of_pin),
         (None, Host::Ipv4(v4)) => known(vantage, host, reach.family, &[IpAddr::V4(*v4)]),
         (None, Host::Ipv6(v6)) => known(vantage, host, reach.family, &[IpAddr::V6(*v6).to_canonical()]),
@@ -42,6 +42,12 @@ pub(crate) async fn open(
     let stream = race::run(turns, port, None, record).await?;
     record.leave();
     Ok(stream)
+}
+
+impl Look<'_> {
+    fn pin_for(&self, host: &Host<&str>, port: u16) -> Option<&Pin> {
+        self.pin.into_iter().chain(&self.prober.vantage.pins).find(|pin| pin.is_for(host, port))
+    }
 }
 
 /// The turns of addresses that nobody has to be asked for.
@@ -95,6 +101,35 @@ async fn to_named(
     let stream = race::run(turns, port, late, record).await?;
     record.leave();
     Ok(stream)
+}
+
+/// All addresses of `host`, in an order that is the same everywhere, permitted or not. An answer that does not
+/// come leaves the set unknown, and is an error even where the other family's came.
+pub(crate) async fn addresses(
+    look: &Look<'_>,
+    host: &Host<&str>,
+    port: u16,
+    family: Family,
+    record: &mut Record,
+) -> Result<Vec<IpAddr>, Failure> {
+    let mut addresses = match (look.pin_for(host, port), host) {
+        (Some(pin), _) => pin.addresses.clone(),
+        (None, Host::Ipv4(v4)) => vec![IpAddr::V4(*v4)],
+        (None, Host::Ipv6(v6)) => vec![IpAddr::V6(*v6).to_canonical()],
+        (None, Host::Domain(name)) => {
+            record.enter(Phase::Resolve);
+            let all = look.prober.resolver.named(name)?.all(family).await;
+            record.leave();
+            all.map_err(|error| resolve::of_lookup(&error, name, family))?
+        }
+    };
+    addresses.retain(|address| family.has(*address));
+    if addresses.is_empty() {
+        return Err(Turns::new(&look.prober.vantage, family).nothing(host));
+    }
+    addresses.sort_by_key(|address| (address.is_ipv4(), *address));
+    addresses.dedup();
+    Ok(addresses)
 }
 
 /// A connection to `to`, from `source` where there is one.

@@ -39,6 +39,11 @@ impl Record {
         }
     }
 
+    /// A record of a part of this attempt, which began with it and shares what was done until now.
+    pub(crate) fn branch(&self) -> Self {
+        Self { phases: self.phases, started: self.started, ..Self::start() }
+    }
+
     /// Begins `phase`, at the instant in which the phase before it ends.
     pub(crate) fn enter(&mut self, phase: Phase) {
         let now = Instant::now();

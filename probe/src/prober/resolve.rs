@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::Vantage;
 use super::failure::Failure;
 
-/// The most addresses of one family that are taken of an answer, and of one name that are tried.
+/// The most addresses of one name that are tried where one is enough.
 pub(crate) const MAX_ADDRESSES: usize = 8;
 /// How long the other family's answer is waited for once one has come (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -106,6 +106,25 @@ impl Named<'_> {
         self.ask(RecordType::A).await
     }
 
+    /// All of both families, or of one.
+    pub(crate) async fn all(&self, family: Family) -> Answer {
+        let (v6, v4) = match family {
+            Family::Any => tokio::join!(self.v6(), self.v4()),
+            Family::Ipv6 => return self.v6().await,
+            Family::Ipv4 => return self.v4().await,
+        };
+        let has_none = |error: &NetError| matches!(error, NetError::Dns(DnsError::NoRecordsFound(_)));
+        match (v6, v4) {
+            (Ok(mut v6), Ok(v4)) => {
+                v6.extend(v4);
+                Ok(v6)
+            }
+            (Ok(some), Err(error)) | (Err(error), Ok(some)) if has_none(&error) => Ok(some),
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
+            (Err(v6), Err(v4)) => Err(if is_no_data(&v6) { v4 } else { v6 }),
+        }
+    }
+
     async fn ask(&self, record_type: RecordType) -> Answer {
         let lookup = self.resolver.lookup(self.fqdn.clone(), record_type).await?;
         let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
@@ -113,7 +132,7 @@ impl Named<'_> {
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0).to_canonical()),
             _ => None,
         });
-        Ok(addresses.take(MAX_ADDRESSES).collect())
+        Ok(addresses.collect())
     }
 }
 

@@ -4,6 +4,7 @@
 mod dns;
 mod http;
 mod names;
+mod parts;
 mod reach;
 mod targets;
 mod tls;

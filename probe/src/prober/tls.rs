@@ -16,12 +16,12 @@ pub(crate) use judge::{judge, name_of};
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Record) -> Result<(), Failure> {
-    let host = borrowed(&question.address.host);
+    let (host, port) = question.address.endpoint();
     let name = match &question.server_name {
         Some(name) => Host::Domain(name.as_str()),
         None => host.clone(),
     };
-    let stream = connect::open(look, &host, question.address.port, question.reach, record).await?;
+    let stream = connect::open(look, &host, port, question.reach, record).await?;
     let terms = Terms {
         ca_pem: question.ca_pem.as_deref(),
         protocol: question.expect.alpn.as_deref(),
@@ -42,13 +42,5 @@ fn without_http(failure: Failure) -> Failure {
     match failure.reason {
         Reason::HttpVersion => Failure { reason: Reason::TlsAlpn, ..failure },
         _ => failure,
-    }
-}
-
-fn borrowed(host: &Host<String>) -> Host<&str> {
-    match host {
-        Host::Domain(name) => Host::Domain(name.as_str()),
-        Host::Ipv4(v4) => Host::Ipv4(*v4),
-        Host::Ipv6(v6) => Host::Ipv6(*v6),
     }
 }

@@ -15,6 +15,18 @@ pub struct HostPort {
     pub port: u16,
 }
 
+impl HostPort {
+    /// Both, borrowed.
+    pub fn endpoint(&self) -> (url::Host<&str>, u16) {
+        let host = match &self.host {
+            url::Host::Domain(name) => url::Host::Domain(name.as_str()),
+            url::Host::Ipv4(v4) => url::Host::Ipv4(*v4),
+            url::Host::Ipv6(v6) => url::Host::Ipv6(*v6),
+        };
+        (host, self.port)
+    }
+}
+
 impl FromStr for HostPort {
     type Err = String;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phases, Reason};
+use super::{Outcome, Phase, Phases, Reason};
 use crate::time::Timestamp;
 
 /// What the target said and showed. Every part is there only where the check came so far.
@@ -18,6 +18,9 @@ pub struct Evidence {
     /// where there was only one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
+    /// Each part of a sample that has several; the rest is of the worst of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Each request of an HTTP check, in order; all but the last were redirected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<Hop>,
@@ -27,6 +30,29 @@ pub struct Evidence {
     /// The answer of a DNS check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsEvidence>,
+}
+
+/// One part of a sample that asked several addresses or ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// What was asked: an address and port, or a host and port.
+    pub what: String,
+    /// What was seen of it.
+    pub outcome: Outcome,
+    /// Why, where the outcome is not `up`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// In which phase it failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// As [`super::Sample::detail`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// µs from the sample's start until it ended.
+    pub duration_us: u64,
+    /// µs of each phase; the resolution is shared by all.
+    #[serde(default, skip_serializing_if = "Phases::is_empty")]
+    pub phases_us: Phases,
 }
 
 /// An address that took no connection.

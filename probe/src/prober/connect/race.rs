@@ -42,8 +42,12 @@ impl<'v> Turns<'v> {
         for address in addresses.iter().filter(|address| self.family.has(**address)) {
             match resolve::refusal_of(self.vantage, *address) {
                 Some(why) => self.refusal = Some(why),
-                None if address.is_ipv6() => self.v6.push_back(*address),
-                None => self.v4.push_back(*address),
+                None => {
+                    let turns = if address.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
+                    if turns.len() < MAX_ADDRESSES {
+                        turns.push_back(*address);
+                    }
+                }
             }
         }
     }

@@ -12,13 +12,13 @@ use super::*;
 
 /// The addresses of shop.example, in each family.
 #[derive(Clone, Copy)]
-struct Zone {
-    v6: &'static [&'static str],
-    v4: &'static [&'static str],
+pub(super) struct Zone {
+    pub(super) v6: &'static [&'static str],
+    pub(super) v4: &'static [&'static str],
 }
 
 impl Zone {
-    fn answer(self, question: &hickory_proto::op::Message) -> Vec<u8> {
+    pub(super) fn answer(self, question: &hickory_proto::op::Message) -> Vec<u8> {
         let v6 = |text: &&str| RData::AAAA(AAAA(text.parse().unwrap()));
         let v4 = |text: &&str| RData::A(A(text.parse().unwrap()));
         let records = if question.queries[0].query_type == RecordType::AAAA {
@@ -29,7 +29,7 @@ impl Zone {
         dns::with(question, records)
     }
 
-    async fn prober(self) -> Prober {
+    pub(super) async fn prober(self) -> Prober {
         resolving_at(dns::udp(move |question| vec![self.answer(question)]).await)
     }
 

@@ -15,7 +15,16 @@ where
     S: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serving_at("127.0.0.1:0", serve).await
+}
+
+/// As [`serving`], at an address of one's choice.
+pub(super) async fn serving_at<F, S>(address: &str, serve: S) -> SocketAddr
+where
+    S: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _peer)) = listener.accept().await {
@@ -55,8 +64,13 @@ pub(super) async fn saying(bytes: impl Into<Vec<u8>>) -> SocketAddr {
 
 /// Answers the nth connection with the nth of `answers`, further ones with the last.
 pub(super) async fn turns(answers: Vec<Vec<u8>>) -> SocketAddr {
+    turns_at("127.0.0.1:0", answers).await
+}
+
+/// As [`turns`], at an address of one's choice.
+pub(super) async fn turns_at(address: &str, answers: Vec<Vec<u8>>) -> SocketAddr {
     let (answers, turn) = (Arc::new(answers), Arc::new(AtomicUsize::new(0)));
-    serving(move |mut stream| {
+    serving_at(address, move |mut stream| {
         let (answers, turn) = (Arc::clone(&answers), Arc::clone(&turn));
         async move {
             let turn = turn.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
