@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use nines_shared::check::Check;
 use nines_shared::id::{ChannelId, CustomerId, RegionId, ServiceId};
-use nines_shared::secret::Secret;
+use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct Fleet {
     pub channels: Vec<Channel>,
     /// In the file's order, which decides.
     pub routes: Vec<Route>,
+    /// The values of the secrets that the checks name, as they were when this was put in force; empty before. They
+    /// are nothing that a file says, and are in no store.
+    pub secrets: Secrets,
 }
 
 /// Where the aggregator listens and keeps its data.

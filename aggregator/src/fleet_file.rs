@@ -2,13 +2,14 @@
 //!
 //! Owns the form of the file: its keys, their defaults, what is refused and how that is said. A file is
 //! taken whole or refused whole, with every error at once; a [`Fleet`] that comes out of here is never
-//! checked again. Secrets are named, never read and never shown: a literal is refused without printing it.
+//! checked again. Secrets are named and never shown: a literal is refused without printing it.
 
 mod advice;
 mod aggregator;
 mod ca;
 mod channel;
 mod check;
+mod client_certificate;
 mod customer;
 mod dns;
 pub mod finding;
@@ -37,6 +38,7 @@ use std::{fs, io};
 
 pub use finding::{Finding, Warning};
 use nines_shared::id::{ChannelId, CheckId, CustomerId, RegionId, ServiceId};
+use nines_shared::secret::Secrets;
 use toml::de::DeTable;
 
 use crate::definition::{Customer, Fleet, Service};
@@ -180,6 +182,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         maintenance: whole(maintenance)?,
         channels: whole(channels)?,
         routes: whole(routes)?,
+        secrets: Secrets::default(),
     };
     advice::give(root, &fleet, &spots);
     advise(root, &fleet, &spots);
@@ -226,7 +229,12 @@ impl<'a> Elements<'a> {
 
     fn spots(&self) -> Spots {
         let spots = |tables: &[Table<'a>]| tables.iter().map(|table| table.spot.clone()).collect();
-        Spots { services: spots(&self.services), channels: spots(&self.channels), routes: spots(&self.routes) }
+        Spots {
+            services: spots(&self.services),
+            checks: spots(&self.checks),
+            channels: spots(&self.channels),
+            routes: spots(&self.routes),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod logging;
 pub mod quickstart;
 pub mod report;
 pub mod running;
+pub mod secret_values;
 pub mod serve;
 pub mod store;
 pub mod uptime;

@@ -127,7 +127,7 @@ pub async fn start(fleet: Fleet, options: Options) -> Result<Served, ServeError>
         removed = changes.removed.len(),
         "fleet.loaded"
     );
-    let (fleet_in_force, fleet) = watch::channel(Arc::new(fleet));
+    let (fleet_in_force, fleet) = watch::channel(Arc::new(reload::with_secrets(fleet).await));
     let running = Running {
         store,
         fleet,

@@ -321,6 +321,7 @@ pub(crate) mod tests {
             maintenance: Vec::new(),
             channels: Vec::new(),
             routes: Vec::new(),
+            secrets: nines_shared::secret::Secrets::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Fetched, verified, cached: a cold start works while the aggregator is away.
 //!
-//! Owns what this probe is to do: asked for with a long poll, kept in the state directory as it came. A
-//! check that this version can't read is left out and told, not taken for another; the others go on.
+//! Owns what this probe is to do: asked for with a long poll, kept in the state directory as it came, where
+//! only the probe may read it, since the secrets that checks name come with them. A check that this version can't read is left out and told, not taken for another; the others go on.
 
 mod told;
 
@@ -13,6 +13,7 @@ use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
+use nines_shared::secret::Secrets;
 use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES, MAX_WAIT_MS};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -38,6 +39,8 @@ pub struct Work {
     pub digest: String,
     /// The checks, those of our region only.
     pub checks: Vec<Arc<Check>>,
+    /// The values of the secrets that they name, as far as the aggregator has them.
+    pub secrets: Arc<Secrets>,
 }
 
 /// The assignment in the state directory, where there is one for `region`.

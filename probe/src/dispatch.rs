@@ -81,7 +81,7 @@ pub async fn run(kit: Arc<Kit>, mut work: watch::Receiver<Arc<Work>>, stop: Canc
     let clock = Arc::clone(&dispatch.kit.clock);
     let mut last = clock.read();
     let mut schedule = Schedule::new(dispatch.kit.region.clone(), last.now);
-    assign(&mut schedule, &work.borrow_and_update());
+    dispatch.assign(&mut schedule, &work.borrow_and_update());
     while !stop.is_cancelled() {
         let reading = clock.read();
         let look = schedule.look(reading.now, reading.uptime_ms - last.uptime_ms);
@@ -91,7 +91,7 @@ pub async fn run(kit: Arc<Kit>, mut work: watch::Receiver<Arc<Work>>, stop: Canc
             biased;
             () = stop.cancelled() => {}
             Some(ending) = ended.recv() => note(&mut schedule, ending, &mut ended, reading),
-            Ok(()) = work.changed() => assign(&mut schedule, &work.borrow_and_update()),
+            Ok(()) = work.changed() => dispatch.assign(&mut schedule, &work.borrow_and_update()),
             () = tokio::time::sleep(until_due(&schedule, &clock)) => {}
         }
     }
@@ -105,14 +105,6 @@ fn until_due(schedule: &Schedule, clock: &ClockWatch) -> Duration {
     Duration::from_millis(wait_ms).min(MAX_SLEEP)
 }
 
-fn assign(schedule: &mut Schedule, work: &Work) {
-    let foreign = schedule.assign(work.checks.clone());
-    tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
-    for check in foreign {
-        tracing::error!(%check, "schedule.check_of_another_region");
-    }
-}
-
 /// Notes `first` and whatever else has ended by now.
 fn note(schedule: &mut Schedule, first: Ending, ended: &mut mpsc::Receiver<Ending>, reading: Reading) {
     let mut next = Some(first);
@@ -123,6 +115,16 @@ fn note(schedule: &mut Schedule, first: Ending, ended: &mut mpsc::Receiver<Endin
 }
 
 impl Dispatch {
+    /// The secrets first, so that no check begins without those that it names.
+    fn assign(&self, schedule: &mut Schedule, work: &Work) {
+        self.kit.prober.know(Arc::clone(&work.secrets));
+        let foreign = schedule.assign(work.checks.clone());
+        tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
+        for check in foreign {
+            tracing::error!(%check, "schedule.check_of_another_region");
+        }
+    }
+
     fn begin(&self, look: Look, reading: Reading) {
         self.kit.tally.miss(look.unnamed);
         let mut overruns = Vec::new();

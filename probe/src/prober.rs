@@ -5,6 +5,7 @@
 //! per-phase timeouts would add up. Each protocol is one file; `connect` opens what they speak over.
 
 mod chain;
+mod client_certificate;
 mod connect;
 mod dns;
 pub(crate) mod expect;
@@ -14,16 +15,19 @@ mod http;
 mod parts;
 mod record;
 mod resolve;
+mod secrets;
 mod tls;
 mod trust;
 
 use std::net::IpAddr;
 use std::slice;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{Addresses, Check, Question};
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, TraceId};
+use nines_shared::secret::Secrets;
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -77,6 +81,7 @@ pub struct Prober {
     trusts: Trusts,
     clock: Clock,
     terse: bool,
+    secrets: Mutex<Arc<Secrets>>,
 }
 
 impl Prober {
@@ -84,7 +89,14 @@ impl Prober {
     /// crypto library, once: make one prober and keep it.
     pub fn new(vantage: Vantage) -> Self {
         let resolver = Resolver::from_system();
-        Self { vantage, resolver, trusts: Trusts::warmed(), clock: Clock::system(), terse: false }
+        Self {
+            vantage,
+            resolver,
+            trusts: Trusts::warmed(),
+            clock: Clock::system(),
+            terse: false,
+            secrets: Mutex::default(),
+        }
     }
 
     /// A prober for samples, of which only those that are not `up` keep what the target showed: for the others
@@ -94,10 +106,16 @@ impl Prober {
         Self { terse: true, ..self }
     }
 
+    /// From now on checks find the values of the secrets that they name in `secrets`. One that runs goes on with
+    /// those that it began with.
+    pub fn know(&self, secrets: Arc<Secrets>) {
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
     /// Runs `check` once, with its retries, within its timeout. Never fails: whatever goes wrong is an
     /// outcome. The last attempt decides. `trace` goes out with whatever can carry it.
     pub async fn run(&self, check: &Check, trace: TraceId) -> Observation {
-        let look = Look { prober: self, trace, pin: None };
+        let look = Look { prober: self, trace, pin: None, secrets: OnceLock::new() };
         let deadline = Instant::now() + millis(check.timeout_ms);
         let mut attempt = 1;
         loop {
@@ -120,6 +138,8 @@ pub(crate) struct Look<'p> {
     trace: TraceId,
     /// The one address that the question's host stands for here.
     pin: Option<&'p Pin>,
+    /// As they were when the check first needed one.
+    secrets: OnceLock<Arc<Secrets>>,
 }
 
 /// One attempt: the deadline, and its number from 1.

@@ -4,6 +4,7 @@
 //! `timeout < interval`, `1 ≤ quorum ≤ regions`. On the wire a check is its [`Draft`] and is checked
 //! again on arrival.
 
+mod credentials;
 mod dns;
 mod host_port;
 mod http;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::credentials::{ClientCertificate, HttpAuth, SecretHeader};
 pub use self::dns::{DnsExpect, DnsQuestion, DnsServer, RecordType};
 pub use self::host_port::HostPort;
 pub use self::http::{
@@ -25,6 +27,7 @@ pub use self::reach::{Addresses, Family, Reach};
 pub use self::tls::{MAX_EXPECTED_NAMES, MAX_PINS, Pin, TlsExpect, TlsQuestion, TlsVersion};
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
+use crate::secret::Secret;
 use crate::slot::Cadence;
 
 /// The shortest interval, in ms.
@@ -330,6 +333,14 @@ impl Question {
         }
     }
 
+    /// The secrets that it names: their values travel beside the check, see [`crate::wire::Assignment`].
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Http(http) => http.secrets().collect(),
+            Self::Dns(_) | Self::Tls(_) => Vec::new(),
+        }
+    }
+
     fn errors(&self, errors: &mut Vec<CheckError>) {
         let mut push = |key, mend: String| errors.push(CheckError::Question { key, mend });
         match self {
@@ -385,6 +396,52 @@ mod tests {
         http.headers = vec![("x".to_owned(), "a\r\nb: c".to_owned())];
         bad.question = Question::Http(Box::new(http));
         assert_eq!(Check::new(bad).unwrap_err()[0].key(), "http.headers");
+    }
+
+    #[test]
+    fn a_check_shows_one_thing_of_who_it_is_and_names_its_secrets() {
+        let secret = || Secret::Env("SHOP_TOKEN".to_owned());
+        let asked = |change: fn(&mut HttpQuestion)| {
+            let mut http = HttpQuestion::get("https://shop.example/".parse().unwrap());
+            http.auth = Some(HttpAuth::Bearer(secret()));
+            change(&mut http);
+            Check::new(Draft { question: Question::Http(Box::new(http)), ..draft() })
+        };
+        assert_eq!(asked(|_| {}).unwrap().question.secrets(), [&secret()]);
+        let twice: [fn(&mut HttpQuestion); 3] = [
+            |http| http.headers.push(("Authorization".to_owned(), "x".to_owned())),
+            |http| http.url = "https://me@shop.example/".parse().unwrap(),
+            |http| {
+                let secret = Secret::Env("OTHER".to_owned());
+                http.secret_headers.push(SecretHeader { name: "authorization".into(), prefix: String::new(), secret });
+            },
+        ];
+        for change in twice {
+            assert_eq!(asked(change).unwrap_err()[0].key(), "http.bearer");
+        }
+        let colon = |http: &mut HttpQuestion| {
+            http.auth = Some(HttpAuth::Basic { user: "a:b".into(), password: Secret::Env("P".into()) });
+        };
+        assert_eq!(asked(colon).unwrap_err()[0].key(), "http.basic_auth");
+        let open = |http: &mut HttpQuestion| {
+            let key = Secret::Env("KEY".into());
+            http.client_certificate = Some(ClientCertificate { certificate_pem: String::new(), key });
+            http.url = "http://shop.example/".parse().unwrap();
+        };
+        assert_eq!(asked(open).unwrap_err()[0].key(), "http.client_certificate");
+        let smuggler = |http: &mut HttpQuestion| {
+            let (name, prefix) = ("x-token".into(), "a\r\nb: ".into());
+            http.secret_headers = vec![SecretHeader { name, prefix, secret: Secret::Env("T".into()) }];
+        };
+        assert_eq!(asked(smuggler).unwrap_err()[0].key(), "http.headers");
+    }
+
+    #[test]
+    fn a_question_without_secrets_is_written_as_before_there_were_any() {
+        let http = HttpQuestion::get("https://shop.example/".parse().unwrap());
+        let wire = serde_json::to_value(&http).unwrap();
+        let keys: Vec<&String> = wire.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["expect", "max_body_bytes", "method", "redirects", "url", "version"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::id::{ProbeId, RegionId};
 use crate::sample::Sample;
+use crate::secret::Secrets;
 use crate::time::Timestamp;
 
 /// Where a probe enrols.
@@ -46,12 +47,16 @@ pub const MAX_CLOCK_OFFSET_MS: i64 = 1_000;
 /// What a probe is to do, all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
-    /// Digest of `region` and `checks`: equal digests, equal work.
+    /// Names `region`, `checks` and `secrets`: equal digests, equal work. Tells nothing of the secrets.
     pub digest: String,
     /// The region that the probe looks from.
     pub region: RegionId,
     /// The checks of that region.
     pub checks: Vec<Check>,
+    /// The values of the secrets that these checks name, as far as the aggregator has them. A probe that keeps the
+    /// assignment keeps it where only itself can read it.
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    pub secrets: Secrets,
     /// The aggregator's clock when it answered, for the probe's offset.
     pub now: Timestamp,
 }

@@ -66,6 +66,7 @@ fn fleet(folder: &Path) -> Fleet {
             Route { severity: Some(Severity::Page), channels: vec!["oncall".parse().unwrap()], ..Route::default() },
             Route { channels: vec!["mail".parse().unwrap()], ..Route::default() },
         ],
+        secrets: nines_shared::secret::Secrets::default(),
     }
 }
 

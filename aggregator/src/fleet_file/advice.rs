@@ -1,19 +1,19 @@
 //! What a whole file makes likely to be a mistake, though each part of it is good.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::{env, fs, io};
 
 use nines_shared::address::AddressRule;
-use nines_shared::secret::Secret;
 use url::{Host, Url};
 
 use super::notes::Spot;
 use super::reader::Table;
 use crate::definition::{ChannelKind, Fleet, Route, Service};
+use crate::secret_values;
 
 /// Where the elements stand, in the file's order.
 pub(super) struct Spots {
     pub(super) services: Vec<Spot>,
+    pub(super) checks: Vec<Spot>,
     pub(super) channels: Vec<Spot>,
     pub(super) routes: Vec<Spot>,
 }
@@ -56,30 +56,22 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
     }
 }
 
-/// Notes which channels' secrets can't be had where this runs. The secret itself is not looked at.
+/// Notes which secrets can't be had where this runs.
 pub(super) fn of_secrets(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
+    let mend = "have it there where `nines serve` runs";
     for (channel, spot) in fleet.channels.iter().zip(&spots.channels) {
         let ChannelKind::Webhook { secret, .. } = &channel.kind;
-        let missing = match secret {
-            Some(Secret::Env(name)) if env::var(name).is_err() => format!("the environment has no {name}"),
-            Some(Secret::File(path)) => match openable(path) {
-                Ok(()) => continue,
-                Err(error) => format!("{} can't be read: {error}", path.display()),
-            },
-            Some(Secret::Env(_)) | None => continue,
-        };
-        let message = format!("nothing is delivered to channel {} without its secret: {missing}", channel.id);
-        warn(root, spot, message, "have it there where `nines serve` runs");
+        if let Some(Err(missing)) = secret.as_ref().map(secret_values::read) {
+            let message = format!("nothing is delivered to channel {} without its secret: {missing}", channel.id);
+            warn(root, spot, message, mend);
+        }
     }
-}
-
-/// Whether a file can be opened; a pipe is left alone, since opening one waits for its other end.
-fn openable(path: &std::path::Path) -> io::Result<()> {
-    let found = fs::metadata(path)?;
-    if found.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+    for (check, spot) in fleet.checks.iter().zip(&spots.checks) {
+        for missing in check.question.secrets().into_iter().filter_map(|name| secret_values::read(name).err()) {
+            let message = format!("check {} says nothing without its secret: {missing}", check.id);
+            warn(root, spot, message, mend);
+        }
     }
-    if found.is_file() { fs::File::open(path).map(drop) } else { Ok(()) }
 }
 
 /// The address that `url` names, where nothing may be sent to it. Only what needs no look-up is judged.

@@ -46,7 +46,7 @@ fn listen(value: &Value<'_>) -> Option<SocketAddr> {
 }
 
 fn public_url(value: &Value<'_>) -> Option<url::Url> {
-    super::http::web_address(value)
+    super::http::web_address(value, None)
 }
 
 fn network(value: &Value<'_>) -> Option<ipnet::IpNet> {

@@ -12,10 +12,15 @@ use super::reader::Value;
 /// The largest file of roots that is read, in bytes.
 const MAX_CA_BYTES: u64 = 256 << 10;
 
-/// The certificates of the file that `value` names, as PEM.
+/// The roots of the file that `value` names, as PEM.
 pub(super) fn read(value: &Value<'_>) -> Option<String> {
+    certificates(value, "write where the roots are: ca = { file = \"ca.pem\" }")
+}
+
+/// The certificates of the file that `value` names, as PEM; where it names none that is mended by `mend`.
+pub(super) fn certificates(value: &Value<'_>, mend: &str) -> Option<String> {
     let table = value.table()?;
-    let file = table.need("file", "write where the roots are: ca = { file = \"ca.pem\" }");
+    let file = table.need("file", mend);
     table.finish();
     let file = file?;
     let path = file.path()?;

@@ -19,7 +19,7 @@ pub(super) fn read(table: Table<'_>) -> Option<Channel> {
 fn webhook(value: &Value<'_>) -> Option<ChannelKind> {
     let table = value.table()?;
     let url = table.need("url", "write where it is posted to: url = \"https://hooks.example/nines\"");
-    let url = url.and_then(|value| web_address(&value));
+    let url = url.and_then(|value| web_address(&value, None));
     let secret = table.get_if("secret", secret::read);
     if let Some(None) = secret {
         let mend = "add secret = { env = \"…\" }; the receiver checks the signature with it".to_owned();

@@ -1,6 +1,6 @@
 //! Where a secret is to be found: `{ env = … }` or `{ file = … }`. A literal is refused and never shown.
 
-use super::reader::Value;
+use super::reader::{Table, Value};
 use nines_shared::secret::Secret;
 
 const MEND: &str = "name where it is instead: { env = \"NINES_HOOK_SECRET\" } or { file = \"/run/secrets/hook\" }";
@@ -12,20 +12,24 @@ pub(super) fn read(value: &Value<'_>) -> Option<Secret> {
         return None;
     }
     let table = value.table()?;
+    of_table(&table)
+}
+
+/// The place that `table` names, which says nothing else than what was asked for before.
+pub(super) fn of_table(table: &Table<'_>) -> Option<Secret> {
     let env = table.get_if("env", variable);
     let file = table.get_if("file", Value::path);
-    let spot = table.spot.clone();
-    let notes = table.notes;
     table.finish();
+    let (notes, spot) = (table.notes, &table.spot);
     match (env?, file?) {
         (Some(name), None) => Some(Secret::Env(name)),
         (None, Some(path)) => Some(Secret::File(path)),
         (Some(_), Some(_)) => {
-            notes.error(&spot, "a secret is in one place", Some("leave out env or file".to_owned()));
+            notes.error(spot, "a secret is in one place", Some("leave out env or file".to_owned()));
             None
         }
         (None, None) => {
-            notes.error(&spot, "where the secret is, is missing", Some(MEND.to_owned()));
+            notes.error(spot, "where the secret is, is missing", Some(MEND.to_owned()));
             None
         }
     }

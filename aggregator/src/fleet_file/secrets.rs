@@ -7,12 +7,12 @@ use toml::de::{DeTable, DeValue};
 
 /// Words that the name of a key or header has where its value is likely secret.
 const TELLING: &[&str] =
-    &["secret", "authorization", "password", "token", "cookie", "api-key", "api_key", "apikey", "x-auth"];
+    &["secret", "authorization", "password", "token", "cookie", "api-key", "api_key", "apikey", "x-auth", "bearer"];
 
 /// Whether a key or header of this name is likely to hold a secret.
 pub(super) fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    TELLING.iter().any(|word| name.contains(word))
+    name == "key" || TELLING.iter().any(|word| name.contains(word))
 }
 
 /// The ranges of a file that was read.
@@ -33,7 +33,7 @@ fn walk_table(table: &DeTable<'_>, telling: bool, found: &mut Vec<Range<usize>>)
 fn walk(value: &Spanned<DeValue<'_>>, telling: bool, found: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::String(text) => {
-            if telling || user_in_url(text).is_some() {
+            if telling || user_in_url(text).is_some() || text.contains("PRIVATE KEY-----") {
                 found.push(value.span());
             }
         }
@@ -90,6 +90,8 @@ mod tests {
         assert_eq!(hidden("secret = { env = 'HOOK' }"), [""; 0]);
         assert_eq!(hidden("secret = { value = 'hunter2' }"), ["'hunter2'"]);
         assert_eq!(hidden("headers = { Authorization = 'Bearer x' }"), ["'Bearer x'"]);
+        assert_eq!(hidden("client_certificate = { key = 'hunter2' }"), ["'hunter2'"]);
+        assert_eq!(hidden("x = '-----BEGIN PRIVATE KEY-----'"), ["'-----BEGIN PRIVATE KEY-----'"]);
         assert_eq!(hidden("url = 'https://me:hunter2@shop.example/'"), ["'https://me:hunter2@shop.example/'"]);
         assert_eq!(hidden("url = 'https://shop.example/@home'"), [""; 0]);
     }

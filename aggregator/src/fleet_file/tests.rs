@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use nines_shared::check::Question;
+use nines_shared::check::{HttpAuth, Question};
 use nines_shared::secret::Secret;
 use proptest::prelude::*;
 
@@ -153,6 +153,45 @@ fn a_secret_that_can_not_be_had_is_warned_of_before_serving() {
     fs::write(folder.path().join("hook"), "s").unwrap();
     assert_eq!(warned("{ file = 'hook' }"), "");
     assert_eq!(warned("{ env = 'PATH' }"), "");
+    let check = shop("", "", "").replace("{ env = 'X' }", "{ env = 'PATH' }");
+    let check = check.replace("shop.example/'", "shop.example/', bearer = { env = 'NINES_NO_SUCH' }");
+    fs::write(&path, check).unwrap();
+    let warned = load_to_serve(&path).unwrap().1.iter().map(Finding::to_string).collect::<String>();
+    assert!(warned.contains("check home says nothing without its secret: the environment has no NINES_NO"), "{warned}");
+}
+
+#[test]
+fn the_secrets_of_a_check_are_read_by_name() {
+    let asked = |http: &str| {
+        let (fleet, warnings) = good(&shop("", "", "").replace("shop.example/'", &format!("shop.example/', {http}")));
+        let Question::Http(http) = fleet.checks[0].question.clone() else { panic!("it asks by HTTP") };
+        (http, warnings)
+    };
+    let (http, warnings) = asked("headers = { x-token = { env = 'T', prefix = 'Token ' }, accept = 'a/b' }");
+    assert_eq!((http.secret_headers[0].name.as_str(), http.secret_headers[0].prefix.as_str()), ("x-token", "Token "));
+    assert_eq!((http.secret_headers[0].secret.clone(), warnings), (Secret::Env("T".to_owned()), Vec::new()));
+    assert_eq!(http.headers, [("accept".to_owned(), "a/b".to_owned())]);
+    let (http, _) = asked("basic_auth = { user = 'me', password = { file = 'p' } }");
+    let wanted = HttpAuth::Basic { user: "me".to_owned(), password: Secret::File("p".into()) };
+    assert_eq!(http.auth, Some(wanted));
+    let (_, warnings) = asked("headers = { x-token = 'hunter2' }");
+    assert!(warnings[0].mend.as_ref().unwrap().contains("{ env = ") && !warnings[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn json_is_a_body_that_says_its_type() {
+    let asked = |http: &str| {
+        let (fleet, _) = good(&shop("", "", "").replace("shop.example/'", &format!("shop.example/', {http}")));
+        let Question::Http(http) = fleet.checks[0].question.clone() else { panic!("it asks by HTTP") };
+        (http.body.unwrap(), http.headers)
+    };
+    let typed = |text: &str| vec![("content-type".to_owned(), text.to_owned())];
+    assert_eq!(
+        asked("json = { deep = true, n = [1, 2.5] }"),
+        (r#"{"deep":true,"n":[1,2.5]}"#.to_owned(), typed("application/json"))
+    );
+    let (body, headers) = asked("json = [], headers = { content-type = 'application/vnd.api+json' }");
+    assert_eq!((body.as_str(), headers), ("[]", typed("application/vnd.api+json")));
 }
 
 #[test]

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use data_encoding::HEXLOWER;
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
+use nines_shared::secret::Secrets;
+use nines_shared::time::Timestamp;
 use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES, MAX_WAIT_MS};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -72,8 +77,12 @@ fn answer(gateway: &Gateway, work: &Assignment) -> Result<Response, Refused> {
 }
 
 /// What each region is to do under the fleet in force; computed when first asked for.
-#[derive(Debug, Default)]
-pub(super) struct Assignments(Mutex<Option<Prepared>>);
+#[derive(Debug)]
+pub(super) struct Assignments {
+    /// Drawn at the start and known to nobody else: a digest made with it does not let anyone try out secrets.
+    key: hmac::Key,
+    prepared: Mutex<Option<Prepared>>,
+}
 
 #[derive(Debug)]
 struct Prepared {
@@ -81,24 +90,44 @@ struct Prepared {
     by_region: BTreeMap<RegionId, Arc<Assignment>>,
 }
 
+impl Default for Assignments {
+    fn default() -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has random numbers");
+        Self { key, prepared: Mutex::default() }
+    }
+}
+
 impl Assignments {
     /// What `region` is to do under `fleet`. Its `now` means nothing.
     fn of(&self, fleet: &Arc<Fleet>, region: &RegionId) -> Arc<Assignment> {
-        let mut prepared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let current = match &mut *prepared {
             Some(current) if Arc::ptr_eq(&current.fleet, fleet) => current,
             stale => stale.insert(Prepared { fleet: fleet.clone(), by_region: BTreeMap::new() }),
         };
         let work = current.by_region.entry(region.clone());
-        work.or_insert_with(|| Arc::new(assigned(fleet, region))).clone()
+        work.or_insert_with(|| Arc::new(assigned(fleet, region, &self.key))).clone()
     }
 }
 
-fn assigned(fleet: &Fleet, region: &RegionId) -> Assignment {
+fn assigned(fleet: &Fleet, region: &RegionId, key: &hmac::Key) -> Assignment {
     let mut checks: Vec<Check> =
         fleet.checks.iter().filter(|check| check.region_index(region).is_some()).cloned().collect();
     checks.sort_by(|a, b| a.id.cmp(&b.id));
-    let said = serde_json::to_vec(&(region, &checks)).expect("checks have only text keys and write to memory");
-    let digest = fingerprint::of(&said);
-    Assignment { digest, region: region.clone(), checks, now: nines_shared::time::Timestamp::from_ms(0) }
+    let named = checks.iter().flat_map(|check| check.question.secrets());
+    let had = named.filter_map(|name| Some((name.clone(), fleet.secrets.get(name)?.clone())));
+    let secrets: Secrets = had.collect();
+    let digest = digest_of(region, &checks, &secrets, key);
+    Assignment { digest, region: region.clone(), checks, secrets, now: Timestamp::from_ms(0) }
+}
+
+/// Equal for equal work. Where secrets are a part of it, only until the aggregator's next start.
+fn digest_of(region: &RegionId, checks: &[Check], secrets: &Secrets, key: &hmac::Key) -> String {
+    let written = "checks have only text keys and write to memory";
+    if secrets.is_empty() {
+        let said = serde_json::to_vec(&(region, checks)).expect(written);
+        return fingerprint::of(&said);
+    }
+    let said = serde_json::to_vec(&(region, checks, secrets)).expect(written);
+    format!("hmac:{}", HEXLOWER.encode(hmac::sign(key, &said).as_ref()))
 }

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::definition::Fleet;
 use crate::fleet_file::{self, FleetFileErrors};
 use crate::running::Running;
+use crate::secret_values;
 use crate::store::{StoreError, definitions};
 
 /// How often the file is looked at.
@@ -29,9 +30,11 @@ impl Reloader {
         Self { running, in_force: Mutex::new(in_force) }
     }
 
-    /// Writes `fleet` to the store, then puts it in force: whoever sees it finds its definitions there.
+    /// Writes `fleet` to the store, then puts it in force: whoever sees it finds its definitions there. Its secrets
+    /// are read anew, so that one that changed counts although the file is as it was.
     pub(super) async fn reload(&self, fleet: Fleet) -> Result<(), StoreError> {
         let in_force = self.in_force.lock().await;
+        let fleet = with_secrets(fleet).await;
         if **in_force.borrow() == fleet {
             tracing::debug!("fleet.unchanged");
             return Ok(());
@@ -69,6 +72,16 @@ impl Reloader {
             Err(panicked) => tracing::error!(error = %panicked, "fleet.refused"),
         }
     }
+}
+
+/// `fleet` with the values of the secrets that its checks name.
+pub(super) async fn with_secrets(mut fleet: Fleet) -> Fleet {
+    let checks = fleet.checks.clone();
+    match tokio::task::spawn_blocking(move || secret_values::of_checks(&checks)).await {
+        Ok(secrets) => fleet.secrets = secrets,
+        Err(panicked) => tracing::error!(error = %panicked, "secret.missing"),
+    }
+    fleet
 }
 
 /// Says every error; the old fleet goes on.

@@ -39,7 +39,16 @@ async fn aggregator() -> (StandIn, Arc<Mutex<Vec<Sample>>>) {
         None if seen.path.contains("have=sha256") => Reply::Hang,
         None => {
             let (digest, checks, now) = ("sha256:1".to_owned(), vec![check()], Clock::system().now());
-            Reply::json(200, &Assignment { digest, region: region(), checks, now })
+            Reply::json(
+                200,
+                &Assignment {
+                    digest,
+                    region: region(),
+                    checks,
+                    secrets: nines_shared::secret::Secrets::default(),
+                    now,
+                },
+            )
         }
     });
     (aggregator.await, kept)

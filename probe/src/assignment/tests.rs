@@ -1,6 +1,8 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nines_shared::check::{Draft, Question};
+use nines_shared::secret::{Secret, SecretValue};
 use nines_shared::time::{Clock, Timestamp};
 use nines_shared::wire::Assignment;
 
@@ -20,7 +22,9 @@ fn check(id: &str) -> Check {
 
 fn assignment(digest: &str, checks: &[&str]) -> Assignment {
     let checks = checks.iter().map(|id| check(id)).collect();
-    Assignment { digest: digest.into(), region: region(), checks, now: NOW }
+    let value = SecretValue::new("hunter2".to_owned());
+    let secrets = [(Secret::Env("SHOP_TOKEN".to_owned()), value)].into_iter().collect();
+    Assignment { digest: digest.into(), region: region(), checks, secrets, now: NOW }
 }
 
 fn ids(work: &Work) -> Vec<&str> {
@@ -70,7 +74,20 @@ async fn a_new_assignment_is_told_and_cached_for_a_cold_start() {
     let last = aggregator.seen().pop().unwrap();
     assert_eq!(last.path, "/v1/assignment?have=sha256%3A1&wait_ms=25000");
     polling.abort();
-    assert_eq!(cached(state.path(), &region()).unwrap(), **work.borrow());
+    let kept = cached(state.path(), &region()).unwrap();
+    assert_eq!(kept, **work.borrow());
+    let token = kept.secrets.get(&Secret::Env("SHOP_TOKEN".to_owned()));
+    assert_eq!(token.map(SecretValue::reveal), Some("hunter2"), "a cold start has the secrets too");
+    let mode = std::fs::metadata(state.path().join(ASSIGNMENT_FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "and nobody else has them");
+}
+
+#[test]
+fn an_older_aggregator_sends_no_secrets_and_is_understood() {
+    let mut value = serde_json::to_value(assignment("d", &["a"])).unwrap();
+    value.as_object_mut().unwrap().remove("secrets").unwrap();
+    let (work, _now) = told::work(&serde_json::to_vec(&value).unwrap(), &region()).unwrap();
+    assert_eq!((ids(&work), work.secrets.is_empty()), (vec!["a"], true));
 }
 
 #[test]

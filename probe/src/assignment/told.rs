@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
+use nines_shared::secret::Secrets;
 use nines_shared::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
@@ -31,6 +32,8 @@ struct Told {
     digest: String,
     region: RegionId,
     checks: Vec<Readable>,
+    #[serde(default)]
+    secrets: Secrets,
     now: Timestamp,
 }
 
@@ -58,5 +61,5 @@ pub(super) fn work(body: &[u8], ours: &RegionId) -> Result<(Work, Timestamp), As
             Err((check, error)) => tracing::error!(check, %error, "assignment.check_unreadable"),
         }
     }
-    Ok((Work { digest: told.digest, checks }, told.now))
+    Ok((Work { digest: told.digest, checks, secrets: Arc::new(told.secrets) }, told.now))
 }

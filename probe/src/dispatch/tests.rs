@@ -92,7 +92,7 @@ impl Bench {
     fn start(checks: Vec<Arc<Check>>, canaries: Canaries, permits: usize) -> Self {
         let clock = Clock::system();
         let (kit, state) = Self::kit(&clock, canaries, permits);
-        let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks }));
+        let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks, secrets: Arc::default() }));
         let stop = CancellationToken::new();
         let (inside, token) = (Arc::clone(&kit), stop.clone());
         let running = tokio::spawn(async move {

@@ -6,6 +6,7 @@ mod session;
 use std::sync::Arc;
 
 use nines_shared::sample::{Phase, Reason};
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -32,12 +33,14 @@ pub(crate) struct Terms<'t> {
     pub(crate) protocol: Option<&'t str>,
     /// Whether a chain that is not valid for the name fails the handshake.
     pub(crate) verify: bool,
+    /// What to show where the target wants a certificate of ours; nothing where `None`.
+    pub(crate) client: Option<&'t Arc<dyn ResolvesClientCert>>,
 }
 
 impl<'t> Terms<'t> {
     /// A handshake with `name` that Mozilla's roots must vouch for, without ALPN.
     pub(crate) const fn with(name: &'t Host<&'t str>) -> Self {
-        Self { name, ca_pem: None, alpn: Alpn::None, protocol: None, verify: true }
+        Self { name, ca_pem: None, alpn: Alpn::None, protocol: None, verify: true, client: None }
     }
 }
 
@@ -54,6 +57,9 @@ pub(crate) async fn secure(
     let (mut config, witness) = trust.config(terms.alpn, terms.verify);
     if let Some(protocol) = terms.protocol {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    }
+    if let Some(client) = terms.client {
+        config.client_auth_cert_resolver = Arc::clone(client);
     }
     record.enter(Phase::Tls);
     let ended = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

@@ -5,6 +5,7 @@
 //! `redirects` and `max_body_bytes`.
 
 mod body;
+mod credentials;
 mod exchange;
 mod redirect;
 mod request;
@@ -19,8 +20,9 @@ use url::{Host, Url};
 use super::failure::Failure;
 use super::handshake::{self, Terms};
 use super::record::Record;
+use super::secrets::Redactions;
 use super::trust::Alpn;
-use super::{Look, connect};
+use super::{Look, client_certificate, connect};
 use exchange::Protocol;
 use request::Target;
 
@@ -31,9 +33,24 @@ pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
-    let mut target = Target::first(question);
+    let redactions = look.redactions(question);
+    let ended = follow(look, question, &redactions, record).await;
+    // What the detail quotes of the response may be what it was sent.
+    ended.map_err(|failure| Failure { detail: redactions.text(failure.detail), ..failure })
+}
+
+/// Asks hop by hop.
+async fn follow(
+    look: &Look<'_>,
+    question: &HttpQuestion,
+    redactions: &Redactions,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    let credentials = credentials::headers(look, question)?;
+    let mut target = Target::first(question, &credentials);
     let mut followed = 0;
     loop {
+        record.hop(redactions.text(shown_url(&target.url)));
         let Some(next) = hop(look, question, &target, record).await? else { return Ok(()) };
         if followed == question.redirects {
             let detail = format!("redirected more than {followed} times; the next would be {}", shown_url(&next.url));
@@ -51,15 +68,20 @@ async fn hop<'q>(
     target: &Target<'q>,
     record: &mut Record,
 ) -> Result<Option<Target<'q>>, Failure> {
-    record.hop(shown_url(&target.url));
     let (host, port) = host_port(&target.url)?;
+    // Before anybody is contacted: a missing secret says nothing about the target.
+    let client = match &question.client_certificate {
+        Some(shown) if target.is_home() => Some(client_certificate::of(look, shown)?),
+        Some(_) | None => None,
+    };
     let tcp = connect::open(look, &host, port, question.reach, record).await?;
     let ask = exchange::Ask { question, target, trace: look.trace, record };
     if target.url.scheme() != "https" {
         let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
         return ask.over(tcp, protocol).await;
     }
-    let terms = Terms { ca_pem: question.ca_pem.as_deref(), alpn: alpn(question.version), ..Terms::with(&host) };
+    let (ca_pem, alpn) = (question.ca_pem.as_deref(), alpn(question.version));
+    let terms = Terms { ca_pem, alpn, client: client.as_ref(), ..Terms::with(&host) };
     let tls = handshake::secure(look, tcp, terms, ask.record).await?;
     let protocol = agreed(&tls, question.version)?;
     ask.over(tls, protocol).await

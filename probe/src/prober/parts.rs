@@ -59,7 +59,8 @@ impl Look<'_> {
             if let Some(refusal) = &plan.refusal {
                 return record.conclude(Some(refusal.clone()), run.attempt, None, true);
             }
-            let look = Look { prober: self.prober, trace: self.trace, pin: plan.pin.as_ref() };
+            let secrets = self.secrets.clone();
+            let look = Look { prober: self.prober, trace: self.trace, pin: plan.pin.as_ref(), secrets };
             look.one(check, plan.question, record, run).await
         })
     }

@@ -6,6 +6,7 @@ mod http;
 mod names;
 mod parts;
 mod reach;
+mod secrets;
 mod targets;
 mod tls;
 

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::credentials::{self, ClientCertificate, HttpAuth, SecretHeader};
 use super::http_expect::HttpExpect;
 use super::reach::Reach;
+use crate::secret::Secret;
 
 /// The most redirects followed where a check names no limit.
 pub const DEFAULT_REDIRECTS: u8 = 10;
@@ -30,6 +32,15 @@ pub struct HttpQuestion {
     /// Request headers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// Request headers whose values are secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_headers: Vec<SecretHeader>,
+    /// What goes out as `authorization`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<HttpAuth>,
+    /// What is shown to a target that wants a certificate of the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
     /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -70,6 +81,9 @@ impl HttpQuestion {
             reach: Reach::default(),
             method: get(),
             headers: Vec::new(),
+            secret_headers: Vec::new(),
+            auth: None,
+            client_certificate: None,
             body: None,
             version: HttpVersion::default(),
             redirects: DEFAULT_REDIRECTS,
@@ -77,6 +91,13 @@ impl HttpQuestion {
             ca_pem: None,
             expect: HttpExpect::default(),
         }
+    }
+
+    /// The secrets that it names.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let headers = self.secret_headers.iter().map(|header| &header.secret);
+        let auth = self.auth.iter().map(HttpAuth::secret);
+        headers.chain(auth).chain(self.client_certificate.iter().map(|shown| &shown.key))
     }
 
     pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
@@ -91,7 +112,7 @@ impl HttpQuestion {
             if !is_token(name) {
                 push("http.headers", format!("{name:?} is not a header name"));
             }
-            if value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+            if has_control(value) {
                 push("http.headers", format!("the value of header {name} has control characters"));
             }
         }
@@ -101,12 +122,18 @@ impl HttpQuestion {
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             push("http.max_body", format!("a body limit is 1 to {MAX_BODY_BYTES} bytes, not {}", self.max_body_bytes));
         }
+        credentials::errors(self, push);
     }
 }
 
 /// Whether `text` is a token of RFC 9110 §5.6.2: a method or a header name.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Whether `text` has a character that would end a header or is not allowed in one.
+pub(super) fn has_control(text: &str) -> bool {
+    text.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f)
 }
 
 /// Which version of HTTP a check speaks.

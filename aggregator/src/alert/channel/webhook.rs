@@ -3,7 +3,6 @@
 //! `Nines-Signature: t=<unix seconds>,v1=<hex hmac-sha256 of "t.body">`. Any 2xx is an acceptance, and nothing else is;
 //! redirects are not followed, or a stranger could be handed what was signed for another.
 
-use std::fs;
 use std::str::FromStr;
 
 use aws_lc_rs::hmac;
@@ -17,14 +16,13 @@ use url::Url;
 
 use super::Refused;
 use super::client::{Answer, Client, Request};
+use crate::secret_values;
 use crate::store::outbox::Letter;
 
 /// The header of the signature.
 pub const SIGNATURE: &str = "nines-signature";
 /// The header of the key that is the same for every attempt to tell of one change.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// The most bytes of a secret's file.
-const MAX_SECRET_BYTES: u64 = 4_096;
 
 /// A webhook as the fleet file defines it.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +41,10 @@ pub async fn deliver(client: &Client, hook: &Hook<'_>, letter: &Letter, now: Tim
     let mut headers =
         vec![(CONTENT_TYPE.as_str(), "application/json".to_owned()), (IDEMPOTENCY_KEY, letter.idempotency_key())];
     if let Some(secret) = hook.secret {
-        let key = read(secret).map_err(Refused::because)?;
-        headers.push((SIGNATURE, signature(key.as_bytes(), now, &letter.body)));
+        // Read at every attempt, so that a new one counts without a restart.
+        let key = secret_values::read(secret);
+        let key = key.map_err(|error| Refused::because(format!("the channel's secret can't be had: {error}")))?;
+        headers.push((SIGNATURE, signature(key.reveal().as_bytes(), now, &letter.body)));
     }
     let request = Request { method: Method::POST, url: hook.url, headers, body: letter.body.clone() };
     let answer = client.send(request).await.map_err(|error| Refused::because(error.to_string()))?;
@@ -80,23 +80,6 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
     Some(seconds.saturating_mul(1_000))
 }
 
-/// The secret itself, read at every attempt so that a new one counts without a restart.
-fn read(secret: &Secret) -> Result<String, String> {
-    match secret {
-        Secret::Env(name) => std::env::var(name)
-            .map_err(|_absent| format!("the environment has no {name}, which holds the channel's secret")),
-        Secret::File(path) => {
-            let unreadable = |why: String| format!("the channel's secret in {}: {why}", path.display());
-            let size = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-            if MAX_SECRET_BYTES < size {
-                return Err(unreadable(format!("{size} bytes are more than {MAX_SECRET_BYTES}")));
-            }
-            let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-            Ok(text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,18 +89,6 @@ mod tests {
         // printf '1790000040.{"a":1}' | openssl dgst -sha256 -hmac 'secret'
         let signed = signature(b"secret", Timestamp::from_ms(1_790_000_040_999), r#"{"a":1}"#);
         assert_eq!(signed, "t=1790000040,v1=35ca1e92b5f0e2676724e7fd803972e4fb6d18a240a818bdc2ee6b9a5714131b");
-    }
-
-    #[test]
-    fn a_secret_in_a_file_loses_its_last_line_break_and_no_more() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret");
-        for (written, read_as) in [("a b\n", "a b"), ("a\n\n", "a\n"), ("a\r\n", "a"), ("a", "a")] {
-            fs::write(&path, written).unwrap();
-            assert_eq!(read(&Secret::File(path.clone())).unwrap(), read_as);
-        }
-        assert!(read(&Secret::File(folder.path().join("none"))).unwrap_err().contains("none"));
-        assert!(read(&Secret::Env("NINES_NO_SUCH".into())).unwrap_err().contains("NINES_NO_SUCH"));
     }
 
     #[test]

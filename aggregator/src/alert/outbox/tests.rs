@@ -151,6 +151,7 @@ impl Office {
             maintenance: Vec::new(),
             channels: ports.iter().zip(0..).map(channel).collect(),
             routes: Vec::new(),
+            secrets: nines_shared::secret::Secrets::default(),
         };
         let running = Running {
             store: Store::open(&fleet.aggregator.database).unwrap(),

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use nines_shared::check::{Check, Draft, HttpAuth, Question};
+use nines_shared::secret::{Secret, SecretValue};
 use nines_shared::wire::{ASSIGNMENT_PATH, Assignment};
 use tokio::time::Instant;
 
 use super::fixture::{Door, fleet};
+use crate::definition::Fleet;
 use crate::store::tests::check;
 
 #[tokio::test]
@@ -46,6 +49,58 @@ async fn a_waiting_probe_hears_of_a_change_within_a_moment_and_not_of_another_re
     assert_ne!(second.digest, first.digest);
     assert_eq!(second.checks, fleet(30_000).checks);
     assert!(began.elapsed() < Duration::from_secs(10), "not when the wait was over");
+}
+
+/// A fleet where `eu-west` alone asks with a token.
+fn with_token(token: &str) -> Fleet {
+    let name = Secret::Env("SHOP_TOKEN".to_owned());
+    let mut asking = check("eu-only", 60_000, &["eu-west"]);
+    let mut draft = Draft::from(asking);
+    if let Question::Http(http) = &mut draft.question {
+        http.auth = Some(HttpAuth::Bearer(name.clone()));
+    }
+    asking = Check::new(draft).unwrap();
+    let mut fleet = fleet(60_000);
+    fleet.checks.push(asking);
+    fleet.secrets = [(name, SecretValue::new(token.to_owned()))].into_iter().collect();
+    fleet
+}
+
+#[tokio::test]
+async fn secrets_go_beside_the_checks_that_name_them_and_to_no_other_region() {
+    let door = Door::open().await;
+    let (eu, us) = (door.probe("eu-west", "eu-west-1").await, door.probe("us-east", "us-east-1").await);
+    let plain: Assignment = door.connect(Some(&us.identity)).await.unwrap().get(ASSIGNMENT_PATH).await.json();
+    door.fleet.send_replace(Arc::new(with_token("hunter2")));
+    let mut connection = door.connect(Some(&eu.identity)).await.unwrap();
+    let first: Assignment = connection.get(ASSIGNMENT_PATH).await.json();
+    let token = first.secrets.get(&Secret::Env("SHOP_TOKEN".to_owned()));
+    assert_eq!(token.map(SecretValue::reveal), Some("hunter2"));
+    assert!(!serde_json::to_string(&first.checks).unwrap().contains("hunter2"));
+    let elsewhere: Assignment = door.connect(Some(&us.identity)).await.unwrap().get(ASSIGNMENT_PATH).await.json();
+    assert_eq!((elsewhere.secrets.is_empty(), elsewhere.digest), (true, plain.digest));
+
+    // The same checks with another secret are other work.
+    let path = format!("{ASSIGNMENT_PATH}?have={}&wait_ms=25000", first.digest);
+    let waiting = tokio::spawn(async move { connection.get(&path).await });
+    door.fleet.send_replace(Arc::new(with_token("hunter3")));
+    let second: Assignment = waiting.await.unwrap().json();
+    assert_eq!(second.checks, first.checks);
+    assert_ne!((&second.secrets, &second.digest), (&first.secrets, &first.digest));
+}
+
+#[tokio::test]
+async fn a_digest_does_not_let_anyone_try_out_secrets() {
+    let mut digests = Vec::new();
+    for _aggregator in 0..2 {
+        let door = Door::open().await;
+        let probe = door.probe("eu-west", "eu-west-1").await;
+        door.fleet.send_replace(Arc::new(with_token("1234")));
+        let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
+        let assignment: Assignment = connection.get(ASSIGNMENT_PATH).await.json();
+        digests.push(assignment.digest);
+    }
+    assert_ne!(digests[0], digests[1], "whoever knows all but the key can't make it");
 }
 
 #[tokio::test]

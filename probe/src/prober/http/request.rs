@@ -1,8 +1,8 @@
 //! The request of one hop.
 //!
-//! A credential given for one origin is never sent to another, wherever a redirect leads.
+//! A credential given for one origin is never sent to another, wherever a redirect leads: neither what
+//! [`super::credentials`] made of the check's secrets nor what stands in the open among its headers.
 
-use data_encoding::BASE64;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -16,7 +16,7 @@ use url::Url;
 
 use super::super::failure::Failure;
 use super::exchange::Protocol;
-use super::redirect;
+use super::{credentials, redirect};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nines-probe/", env!("CARGO_PKG_VERSION")));
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -30,15 +30,22 @@ pub(super) struct Target<'q> {
     method: Option<Method>,
     /// `None` once a redirect turned the request into a GET.
     body: Option<&'q str>,
+    /// Headers for the check's own origin alone.
+    credentials: &'q [(HeaderName, HeaderValue)],
     /// Whether this is still the origin that the check names.
     home: bool,
 }
 
 impl<'q> Target<'q> {
-    /// The first hop of `question`.
-    pub(super) fn first(question: &'q HttpQuestion) -> Self {
+    /// The first hop of `question`, to whose origin `credentials` go.
+    pub(super) fn first(question: &'q HttpQuestion, credentials: &'q [(HeaderName, HeaderValue)]) -> Self {
         let method = Method::from_bytes(question.method.as_bytes()).ok();
-        Self { url: question.url.clone(), method, body: question.body.as_deref(), home: true }
+        Self { url: question.url.clone(), method, body: question.body.as_deref(), credentials, home: true }
+    }
+
+    /// Whether this is the check's own origin still: nothing secret goes anywhere else.
+    pub(super) const fn is_home(&self) -> bool {
+        self.home
     }
 
     /// The hop after this one, where its response redirects to `url`.
@@ -46,7 +53,7 @@ impl<'q> Target<'q> {
         let method = self.method.as_ref().map(|method| redirect::method_after(status, method));
         let body = if method == self.method { self.body } else { None };
         let home = self.home && self.url.origin() == url.origin();
-        Self { url, method, body, home }
+        Self { url, method, body, home, ..*self }
     }
 
     /// The request, as `protocol` wants it, with `traceparent` where the check names none.
@@ -99,6 +106,9 @@ impl<'q> Target<'q> {
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| format!("header {name}: {error}"))?;
             headers.append(parsed, value);
         }
+        if self.home {
+            headers.extend(self.credentials.iter().cloned());
+        }
         headers.entry(USER_AGENT).or_insert(AGENT);
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(ACCEPT_ENCODING).or_insert(GZIP);
@@ -122,12 +132,7 @@ fn basic(url: &Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
-    let mut pair = unescaped(url.username());
-    pair.push(b':');
-    pair.extend(unescaped(url.password().unwrap_or_default()));
-    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64.encode(&pair))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    credentials::basic(&unescaped(url.username()), &unescaped(url.password().unwrap_or_default())).ok()
 }
 
 /// `text` with its percent escapes undone. What only looks like one stays as it is.
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn credentials_stay_at_home() {
         let question = question("https://me:p%3Aw@shop.example/a");
-        let first = Target::first(&question);
+        let first = Target::first(&question, &[]);
         let headers = first.own_headers(&question).unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic bWU6cDp3");
         assert_eq!(headers[COOKIE], "c=d");
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn a_body_goes_where_its_method_goes() {
         let question = question("http://shop.example/a?b#c");
-        let first = Target::first(&question);
+        let first = Target::first(&question, &[]);
         let kept = first.redirected(308, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
         assert_eq!((kept.method(), kept.headers().contains_key(CONTENT_TYPE)), (&Method::POST, true));
         let got = first.redirected(303, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();

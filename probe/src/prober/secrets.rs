@@ -1,0 +1,144 @@
+//! The secrets of a check while it runs, and how to keep them out of what is kept of a response.
+
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError};
+
+use data_encoding::BASE64;
+use nines_shared::check::{HttpAuth, HttpQuestion};
+use nines_shared::sample::{Phase, Reason};
+use nines_shared::secret::{Secret, SecretValue};
+
+use super::Look;
+use super::failure::Failure;
+
+/// What stands where a secret stood.
+const REDACTED: &str = "[secret]";
+/// A shorter secret is none, and would blot out half of a page.
+const MIN_BYTES: usize = 4;
+/// So many of a secret's first bytes are enough to know it by: texts are cut short, and secrets with them.
+const TELLING_BYTES: usize = 8;
+
+impl Look<'_> {
+    /// The value of the secret `name`.
+    ///
+    /// # Errors
+    /// `secret_missing`, with the secret's name.
+    pub(crate) fn secret(&self, name: &Secret) -> Result<&str, Failure> {
+        self.known(name).ok_or_else(|| {
+            let detail = format!("the aggregator has not sent the secret in {name}; its log says why");
+            Failure::ours(Reason::SecretMissing, Phase::Resolve, detail)
+        })
+    }
+
+    fn known(&self, name: &Secret) -> Option<&str> {
+        let snapshot = || Arc::clone(&self.prober.secrets.lock().unwrap_or_else(PoisonError::into_inner));
+        self.secrets.get_or_init(snapshot).get(name).map(SecretValue::reveal)
+    }
+
+    /// What must not be seen in anything that is kept of a response to `question`: a target may send back what it was
+    /// sent. Whoever keeps a header, a part of a body or a quotation of either passes it through
+    /// [`Redactions::text`] or [`Redactions::bytes`] first, before it is cut short and before it is escaped or encoded.
+    /// Costs nothing where the check names no secrets.
+    pub(crate) fn redactions(&self, question: &HttpQuestion) -> Redactions {
+        let mut hidden: Vec<Vec<u8>> = Vec::new();
+        for header in &question.secret_headers {
+            hidden.extend(self.known(&header.secret).map(|value| value.as_bytes().to_vec()));
+        }
+        match &question.auth {
+            Some(HttpAuth::Bearer(token)) => hidden.extend(self.known(token).map(|value| value.as_bytes().to_vec())),
+            Some(HttpAuth::Basic { user, password }) => {
+                if let Some(password) = self.known(password) {
+                    hidden.push(BASE64.encode(format!("{user}:{password}").as_bytes()).into_bytes());
+                    hidden.push(password.as_bytes().to_vec());
+                }
+            }
+            None => {}
+        }
+        hidden.retain(|value| MIN_BYTES <= value.len());
+        Redactions { hidden }
+    }
+}
+
+/// The values to hide. Not shown by `Debug`.
+pub(crate) struct Redactions {
+    hidden: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Redactions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactions({} hidden)", self.hidden.len())
+    }
+}
+
+impl Redactions {
+    /// `text` with [`REDACTED`] in the place of each secret, and of the beginning of one that is cut off.
+    pub(crate) fn text(&self, text: String) -> String {
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    /// [`Redactions::text`] of what need not be text.
+    pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        if self.hidden.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        let (mut out, mut kept) = (Vec::new(), 0);
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.hidden_at(&bytes[at..]) {
+                0 => at += 1,
+                length => {
+                    out.extend_from_slice(&bytes[kept..at]);
+                    out.extend_from_slice(REDACTED.as_bytes());
+                    at += length;
+                    kept = at;
+                }
+            }
+        }
+        if kept == 0 {
+            return Cow::Borrowed(bytes);
+        }
+        out.extend_from_slice(&bytes[kept..]);
+        Cow::Owned(out)
+    }
+
+    /// How many bytes from the start of `bytes` on are a secret's; 0 where none are.
+    fn hidden_at(&self, bytes: &[u8]) -> usize {
+        let alike = |value: &Vec<u8>| value.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let telling = |value: &Vec<u8>| Some(alike(value)).filter(|alike| TELLING_BYTES.min(value.len()) <= *alike);
+        self.hidden.iter().filter_map(telling).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hiding(values: &[&str]) -> Redactions {
+        Redactions { hidden: values.iter().map(|value| value.as_bytes().to_vec()).collect() }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_wherever_it_stands_and_where_it_is_cut_off() {
+        let redactions = hiding(&["hunter2hunter2", "pässwort"]);
+        for (seen, kept) in [
+            ("nothing", "nothing"),
+            ("Bearer hunter2hunter2", "Bearer [secret]"),
+            ("hunter2hunter2hunter2hunter2.", "[secret][secret]."),
+            ("cut off: hunter2hunt", "cut off: [secret]"),
+            ("hunter alone is a word", "hunter alone is a word"),
+            ("ein pässwort", "ein [secret]"),
+        ] {
+            assert_eq!(redactions.text(seen.to_owned()), kept);
+        }
+        assert!(!format!("{redactions:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn what_has_nothing_to_hide_is_not_copied() {
+        assert!(matches!(hiding(&[]).bytes(b"a body"), Cow::Borrowed(_)));
+        assert!(matches!(hiding(&["hunter2"]).bytes(b"a body"), Cow::Borrowed(_)));
+    }
+}
