@@ -59,11 +59,19 @@ pub enum Command {
         window: Maintenance,
         /// Who announces it.
         by: String,
+        /// Whether it may have begun already: an exclusion granted afterwards.
+        #[serde(default)]
+        retroactive: bool,
     },
     /// Cancel a maintenance window.
     CancelMaintenance {
         /// Its number.
         no: i64,
+        /// Who cancels it.
+        by: String,
+        /// Why; must be said of one that was granted afterwards.
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// Say that somebody works on an incident.
     AcknowledgeIncident {
@@ -173,8 +181,8 @@ pub fn perform(
     match command {
         Command::Invite { region, name } => invitation::invite(tx, region, name.as_ref(), context),
         Command::Revoke { probe } => revoke(tx, probe, context),
-        Command::AddMaintenance { window, by } => add_maintenance(tx, window, by, context),
-        Command::CancelMaintenance { no } => cancel_maintenance(tx, *no, context),
+        Command::AddMaintenance { window, by, retroactive } => add_maintenance(tx, window, (by, *retroactive), context),
+        Command::CancelMaintenance { no, by, reason } => cancel_maintenance(tx, *no, (by, reason.as_deref()), context),
         Command::AcknowledgeIncident { incident, by } => {
             Ok(known(incident, incidents::acknowledge(tx, incident, by, context.now)?))
         }
@@ -193,7 +201,7 @@ fn revoke(tx: &Transaction<'_>, probe: &ProbeId, context: &Context) -> Result<Re
 fn add_maintenance(
     tx: &Transaction<'_>,
     window: &Maintenance,
-    by: &str,
+    (by, retroactive): (&str, bool),
     context: &Context,
 ) -> Result<Result<Answer, Refused>, StoreError> {
     if !context.fleet.services.iter().any(|service| service.id == window.service) {
@@ -207,22 +215,43 @@ fn add_maintenance(
     if MAX_TEXT < window.reason.len() || MAX_TEXT < by.len() {
         return Ok(Refused::because(format!("the reason is longer than {MAX_TEXT} bytes")));
     }
+    if maintenance::is_afterwards(window, context.now) != retroactive {
+        let message = if retroactive {
+            "the window has not begun, so nothing is granted afterwards; leave --retroactive out"
+        } else {
+            "the window has begun already; to exclude time afterwards, which every report then says, add --retroactive"
+        };
+        return Ok(Refused::because(message));
+    }
     Ok(Ok(Answer::MaintenanceAdded { no: maintenance::add(tx, window, by, context.now)? }))
 }
 
-fn cancel_maintenance(tx: &Transaction<'_>, no: i64, context: &Context) -> Result<Result<Answer, Refused>, StoreError> {
+fn cancel_maintenance(
+    tx: &Transaction<'_>,
+    no: i64,
+    (by, reason): (&str, Option<&str>),
+    context: &Context,
+) -> Result<Result<Answer, Refused>, StoreError> {
     let windows = maintenance::list(tx)?;
     let known = windows.iter().find(|known| known.no == no);
-    let over = known.filter(|known| known.cancelled_at.is_none() && known.window.span.to <= context.now);
-    if over.is_some() {
-        let message = format!("window {no} is over and stays on record; a correction of the past is a restatement");
+    let afterwards = known.is_some_and(|known| known.window.afterwards.is_some());
+    let over = known.filter(|known| known.cancelled.is_none() && known.window.span.to <= context.now);
+    if over.is_some() && !afterwards {
+        let message = format!("window {no} was announced, is over and stays on record");
         return Ok(Refused::because(message));
+    }
+    if afterwards && reason.is_none_or(|reason| reason.trim().is_empty()) {
+        let message = format!("window {no} was granted afterwards; say with --reason why it is taken back");
+        return Ok(Refused::because(message));
+    }
+    if MAX_TEXT < reason.map_or(0, str::len) || MAX_TEXT < by.len() {
+        return Ok(Refused::because(format!("the reason is longer than {MAX_TEXT} bytes")));
     }
     if known.is_some_and(|known| known.from_file) {
         let message = format!("window {no} is the fleet file's; take it out there, or the file would bring it back");
         return Ok(Refused::because(message));
     }
-    let Some(cancelled) = maintenance::cancel(tx, no, context.now)? else {
+    let Some(cancelled) = maintenance::cancel(tx, no, (by, reason), context.now)? else {
         let message = format!("no window {no} can be cancelled; see `nines maintenance list`");
         return Ok(Refused::because(message));
     };

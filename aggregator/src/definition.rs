@@ -230,6 +230,18 @@ pub struct Maintenance {
     pub span: Span,
     /// Why, for the report.
     pub reason: String,
+    /// Who granted it when its time had begun already; `None` where it was announced before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub afterwards: Option<Afterwards>,
+}
+
+/// That time was excluded only when it had begun: whoever reads a report is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Afterwards {
+    /// When it was granted.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
 }
 
 /// Where alerts go.

@@ -1,4 +1,4 @@
-//! `nines maintenance add|list|cancel`: announced spans, which are excluded from the accounts.
+//! `nines maintenance add|list|cancel`: spans that are excluded from the accounts, announced or granted afterwards.
 
 use clap::Subcommand;
 use nines_shared::id::ServiceId;
@@ -35,8 +35,11 @@ enum Command {
 /// Exclude a span from a service's accounts: neither good nor bad
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  nines maintenance add --service shop --from 2026-12-01T02:00:00 --to 2026-12-01T04:00:00 --reason \"database upgrade\"")]
+Examples:
+  nines maintenance add --service shop --from 2026-12-01T02:00:00 --to 2026-12-01T04:00:00 --reason \"database upgrade\"
+  nines maintenance add --retroactive --service shop --from -3h --to -2h --reason \"agreed by phone\" --by ann
+
+Time that has begun is excluded only with --retroactive; every report then says when, by whom and why.")]
 struct Add {
     /// The service that it is for
     #[arg(long, value_name = "ID")]
@@ -53,6 +56,9 @@ struct Add {
     /// Who announces it
     #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
     by: String,
+    /// Exclude time that has begun already
+    #[arg(long)]
+    retroactive: bool,
 }
 
 /// Show every window, those of the fleet file too, in each customer's zone
@@ -64,12 +70,23 @@ struct List {
     service: Option<ServiceId>,
 }
 
-/// Cancel a window: one that lasts ends now, one to come never begins, one that is over stays on record
+/// Cancel a window: one that lasts ends now, one to come never begins, one granted afterwards counts no more
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nines maintenance cancel 3")]
+#[command(after_help = "\
+Examples:
+  nines maintenance cancel 3
+  nines maintenance cancel 4 --by ann --reason \"the customer did not agree\"
+
+A window that was announced and is over stays as it was. Nothing is deleted: the list keeps what was cancelled.")]
 struct Cancel {
     /// Its number, as `nines maintenance list` prints it
     no: i64,
+    /// Why; must be said of one that was granted afterwards
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Who cancels it
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    by: String,
 }
 
 /// Runs it.
@@ -82,7 +99,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.command {
         Command::Add(add) => announce(&fleet, add, now),
         Command::List(List { service }) => list(&fleet, service.as_ref(), now),
-        Command::Cancel(Cancel { no }) => cancel(&fleet, no),
+        Command::Cancel(args) => cancel(&fleet, args),
     }
 }
 
@@ -92,18 +109,21 @@ fn announce(fleet: &Fleet, add: Add, now: Timestamp) -> Result<(), Failure> {
     if to <= from {
         return Err(Failure::Usage(format!("--to {} is not after --from {}", add.to, add.from)));
     }
-    let window = Maintenance { service: add.service, span: Span::new(from, to), reason: add.reason };
-    if let Answer::MaintenanceAdded { no } =
-        control::carry_out(fleet, Control::AddMaintenance { window: window.clone(), by: add.by })?
-    {
-        anstream::println!("window {no}: {} from {} to {}", window.service, shown(from, zone), shown(to, zone));
+    let (span, reason) = (Span::new(from, to), add.reason);
+    let window = Maintenance { service: add.service, span, reason, afterwards: None };
+    if let Answer::MaintenanceAdded { no } = control::carry_out(
+        fleet,
+        Control::AddMaintenance { window: window.clone(), by: add.by, retroactive: add.retroactive },
+    )? {
+        let how = if add.retroactive { ", excluded afterwards" } else { "" };
+        anstream::println!("window {no}: {} from {} to {}{how}", window.service, shown(from, zone), shown(to, zone));
     }
     Ok(())
 }
 
-fn cancel(fleet: &Fleet, no: i64) -> Result<(), Failure> {
+fn cancel(fleet: &Fleet, Cancel { no, reason, by }: Cancel) -> Result<(), Failure> {
     if let Answer::MaintenanceCancelled { window, until } =
-        control::carry_out(fleet, Control::CancelMaintenance { no })?
+        control::carry_out(fleet, Control::CancelMaintenance { no, by, reason })?
     {
         let zone = zone(fleet, &window.service);
         if until <= window.span.from {
@@ -145,24 +165,42 @@ fn list(fleet: &Fleet, service: Option<&ServiceId>, now: Timestamp) -> Result<()
 fn row(fleet: &Fleet, known: &Announced, now: Timestamp) -> [String; 8] {
     let zone = zone(fleet, &known.window.service);
     let Span { from, .. } = known.window.span;
-    let state = match known.cancelled_at {
-        Some(_) if known.until <= from => "cancelled",
-        Some(_) => "cut short",
-        None if now < from => "to come",
-        None if now < known.until => "now",
-        None => "over",
+    let state = match (&known.cancelled, &known.window.afterwards) {
+        (Some(_), Some(_)) => "taken back",
+        (Some(_), None) if known.until <= from => "cancelled",
+        (Some(_), None) => "cut short",
+        (None, Some(_)) => "afterwards",
+        (None, None) if now < from => "to come",
+        (None, None) if now < known.until => "now",
+        (None, None) => "over",
     };
+    // What was taken back is told in the length that it had.
+    let until = if known.window.afterwards.is_some() { known.window.span.to } else { known.until };
     let clean = |text: &str| nines_shared::sample::detail(text);
     [
         known.no.to_string(),
         known.window.service.to_string(),
         shown(from, zone),
-        shown(known.until, zone),
-        words::duration(known.until.since(from)),
+        shown(until, zone),
+        words::duration(until.since(from)),
         state.to_owned(),
-        clean(&known.granted_by),
+        clean(&history(known, zone)),
         clean(&known.window.reason),
     ]
+}
+
+/// Who granted it, and when where that was afterwards; who took it back, when and why.
+fn history(known: &Announced, zone: &str) -> String {
+    let mut text = known.granted_by.clone();
+    if known.window.afterwards.is_some() {
+        text += &format!(" on {}", shown(known.granted_at, zone));
+    }
+    if let Some(cancelled) = &known.cancelled {
+        text += &format!("; cancelled on {}", shown(cancelled.at, zone));
+        text.extend(cancelled.by.iter().map(|by| format!(" by {by}")));
+        text.extend(cancelled.why.iter().map(|why| format!(": {why}")));
+    }
+    text
 }
 
 /// The zone of the customer whom the service's contract is with; UTC for a service that is gone.

@@ -69,9 +69,17 @@ fn invite(name: &str) -> Command {
     Command::Invite { region: "eu-west".parse().unwrap(), name: Some(name.parse().unwrap()) }
 }
 
+fn add(window: Maintenance, retroactive: bool) -> Command {
+    Command::AddMaintenance { window, by: "ann".to_owned(), retroactive }
+}
+
+fn cancel(no: i64, reason: Option<&str>) -> Command {
+    Command::CancelMaintenance { no, by: "bob".to_owned(), reason: reason.map(str::to_owned) }
+}
+
 fn window(from: i64, to: i64) -> Maintenance {
     let span = Span::new(Timestamp::from_ms(from), Timestamp::from_ms(to));
-    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned() }
+    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None }
 }
 
 #[tokio::test]
@@ -85,19 +93,42 @@ async fn a_command_goes_through_the_running_server_and_wakes_who_shows_it() {
     assert!(invitation.join_line().starts_with("nines-probe join https://127.0.0.1:7443 "));
     assert_eq!(*served.running.news.borrow(), 1);
 
-    let add = Command::AddMaintenance { window: window(1_000, i64::MAX), by: "ann".to_owned() };
-    let Answer::MaintenanceAdded { no } = carried_out(&served.fleet, add).await.unwrap() else { panic!() };
-    let cancelled = carried_out(&served.fleet, Command::CancelMaintenance { no }).await.unwrap();
+    let to_come = window(i64::MAX - 1, i64::MAX);
+    let Answer::MaintenanceAdded { no } = carried_out(&served.fleet, add(to_come, false)).await.unwrap() else {
+        panic!()
+    };
+    let cancelled = carried_out(&served.fleet, cancel(no, None)).await.unwrap();
     assert!(matches!(cancelled, Answer::MaintenanceCancelled { .. }));
 }
 
 #[tokio::test]
-async fn a_window_that_is_over_can_not_be_cancelled() {
+async fn time_is_excluded_afterwards_only_by_that_name_and_taken_back_only_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = fleet(&folder.path().join("nines.db"));
-    let add = Command::AddMaintenance { window: window(1_000, 2_000), by: "ann".to_owned() };
-    let Answer::MaintenanceAdded { no } = carried_out(&fleet, add).await.unwrap() else { panic!() };
-    match carried_out(&fleet, Command::CancelMaintenance { no }).await {
+    let refused = async |command| match carried_out(&fleet, command).await {
+        Err(ControlError::Refused(refused)) => refused.message,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(add(window(1_000, 2_000), false)).await.contains("--retroactive"));
+    assert!(refused(add(window(i64::MAX - 1, i64::MAX), true)).await.contains("has not begun"));
+    let granted = carried_out(&fleet, add(window(1_000, 2_000), true)).await;
+    let Answer::MaintenanceAdded { no } = granted.unwrap() else { panic!() };
+    assert!(refused(cancel(no, None)).await.contains("--reason"));
+    let taken_back = carried_out(&fleet, cancel(no, Some("the customer objects"))).await.unwrap();
+    let Answer::MaintenanceCancelled { until, .. } = taken_back else { panic!() };
+    assert_eq!(until, Timestamp::from_ms(1_000), "it counts no more");
+    assert!(refused(cancel(no, Some("again"))).await.contains("can be cancelled"));
+}
+
+#[tokio::test]
+async fn an_announced_window_that_is_over_can_not_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = fleet(&folder.path().join("nines.db"));
+    let store = Store::open(&fleet.aggregator.database).unwrap();
+    let announce = |tx: &Transaction<'_>| maintenance::add(tx, &window(1_000, 2_000), "ann", Timestamp::from_ms(0));
+    let no = store.write(announce).await.unwrap();
+    drop(store);
+    match carried_out(&fleet, cancel(no, Some("a mistake"))).await {
         Err(ControlError::Refused(refused)) => assert!(refused.message.contains("is over and stays on record")),
         other => panic!("{other:?}"),
     }
@@ -127,9 +158,9 @@ async fn what_makes_no_sense_is_refused_with_what_there_is() {
     assert!(refused(Command::Revoke { probe: "x".parse().unwrap() }).await.contains("nines probe list"));
     let by = || "ann".to_owned();
     let other = Maintenance { service: "shoe".parse().unwrap(), ..window(1, 2) };
-    assert!(refused(Command::AddMaintenance { window: other, by: by() }).await.contains("there are shop"));
-    assert!(refused(Command::AddMaintenance { window: window(2, 2), by: by() }).await.contains("before it begins"));
-    assert!(refused(Command::CancelMaintenance { no: 99 }).await.contains("nines maintenance list"));
+    assert!(refused(add(other, true)).await.contains("there are shop"));
+    assert!(refused(add(window(2, 2), true)).await.contains("before it begins"));
+    assert!(refused(cancel(99, None)).await.contains("nines maintenance list"));
     let incident: IncidentId = "shop-20261122T031207Z".parse().unwrap();
     let ack = Command::AcknowledgeIncident { incident: incident.clone(), by: by() };
     assert!(refused(ack).await.contains("nines incident list"));

@@ -324,7 +324,12 @@ async fn an_outage_inside_maintenance_is_nobodys_incident_and_what_outlasts_it_i
     let mut world = World::new().await;
     let mut fleet = Fleet::clone(&world.running.fleet.borrow());
     let window = Span::new(at(50), at(250));
-    fleet.maintenance = vec![Maintenance { service: "shop".parse().unwrap(), span: window, reason: "upgrade".into() }];
+    fleet.maintenance = vec![Maintenance {
+        service: "shop".parse().unwrap(),
+        span: window,
+        reason: "upgrade".into(),
+        afterwards: None,
+    }];
     world.load(fleet).await;
     world.live(at(-120), at(249), outage(100, 400)).await;
     assert_eq!(world.incidents().await, []);
@@ -341,7 +346,7 @@ async fn maintenance_that_is_announced_late_withdraws_what_it_covers() {
     world.live(at(-120), at(400), outage(100, 200)).await;
     assert_eq!(world.incidents().await.len(), 1);
     let span = Span::new(at(50), at(350));
-    let window = Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".into() };
+    let window = Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".into(), afterwards: None };
     let announce = move |tx: &rusqlite::Transaction<'_>| maintenance::add(tx, &window, "ann", at(401));
     world.running.store.write(announce).await.unwrap();
     world.tick(at(500)).await;

@@ -28,7 +28,7 @@ pub(super) fn read(
     let reason = reason.and_then(|value| value.words());
     let span = from.zip(to).and_then(|((from, _), (to, value))| span(from, to, &value));
     table.finish();
-    Some(Maintenance { service: service?, span: span?, reason: reason? })
+    Some(Maintenance { service: service?, span: span?, reason: reason?, afterwards: None })
 }
 
 fn span(from: Timestamp, to: Timestamp, to_value: &Value<'_>) -> Option<Span> {

@@ -152,7 +152,8 @@ fn maintenance_reports(record: &ServiceRecord, window: Span) -> Vec<MaintenanceR
     let theirs = record.maintenance.iter().filter(|announced| announced.service == record.service.id);
     let clipped = theirs.filter_map(|announced| {
         let span = announced.span.intersection(window)?;
-        Some(MaintenanceReport { from: span.from, to: span.to, reason: announced.reason.clone() })
+        let (reason, afterwards) = (announced.reason.clone(), announced.afterwards.clone());
+        Some(MaintenanceReport { from: span.from, to: span.to, reason, afterwards })
     });
     clipped.collect()
 }

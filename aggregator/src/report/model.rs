@@ -8,7 +8,7 @@ use nines_shared::sample::{Phase, Reason};
 use nines_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
+use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
 use crate::uptime::Accounts;
 use crate::uptime::percentile::Percentiles;
 use crate::uptime::slo::Budget;
@@ -91,7 +91,7 @@ pub struct ServiceReport {
     pub latency_us: Option<Percentiles>,
     /// When it was down, maintenance clipped off.
     pub outages: Vec<OutageReport>,
-    /// Announced maintenance in the judged part.
+    /// Maintenance in the judged part, announced or granted afterwards.
     pub maintenance: Vec<MaintenanceReport>,
     /// The judged part by days of the customer's zone; empty where there are more than [`super::MAX_DAYS`].
     pub days: Vec<DayReport>,
@@ -178,7 +178,7 @@ pub struct OutageReport {
     pub phase: Option<Phase>,
 }
 
-/// An announced span that was set aside.
+/// A span that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaintenanceReport {
     /// Its first instant in the judged part.
@@ -187,6 +187,9 @@ pub struct MaintenanceReport {
     pub to: Timestamp,
     /// Why.
     pub reason: String,
+    /// Who excluded it when its time had begun, and when; absent where it was announced before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub afterwards: Option<Afterwards>,
 }
 
 /// One day of the customer's zone.

@@ -608,7 +608,8 @@ mod tests {
         assert_eq!(digested(&store, window(0, 5_000)), early, "a later version is no part of the window");
         assert_ne!(digested(&store, window(0, 5_001)), early);
         let add = |from, to| {
-            let window = Maintenance { service: shop(), span: window(from, to), reason: "upgrade".to_owned() };
+            let window =
+                Maintenance { service: shop(), span: window(from, to), reason: "upgrade".to_owned(), afterwards: None };
             store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", ms(6_000))).unwrap()
         };
         add(5_000, 6_000);

@@ -11,8 +11,14 @@ const APPLICATION_ID: i32 = 0x4e69_6e65;
 
 /// Each migration is a list of SQL scripts; the number of migrations applied is the file's `user_version`.
 /// Each room's file holds the tables it owns.
-const MIGRATIONS: &[&[&str]] =
-    &[&[samples::TABLES, definitions::TABLES, probes::TABLES, incidents::TABLES, outbox::TABLES]];
+const MIGRATIONS: &[&[&str]] = &[
+    &[samples::TABLES, definitions::TABLES, probes::TABLES, incidents::TABLES, outbox::TABLES],
+    &[definitions::maintenance::AFTERWARDS],
+];
+
+/// The version of this program's tables.
+#[cfg(test)]
+pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Brings the file forward to this version: all the way, or not at all.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn maintenance_of_another_service_excludes_nothing() {
-        let window = Maintenance { service: "a".parse().unwrap(), span: span(0, 10), reason: String::new() };
+        let window =
+            Maintenance { service: "a".parse().unwrap(), span: span(0, 10), reason: String::new(), afterwards: None };
         assert_eq!(excluded(std::slice::from_ref(&window), &"b".parse().unwrap(), span(0, 100)), []);
         assert_eq!(excluded(&[window], &"a".parse().unwrap(), span(5, 100)), [span(5, 10)]);
     }

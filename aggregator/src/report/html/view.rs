@@ -4,7 +4,10 @@ use nines_shared::time::{Span, Timestamp};
 
 use super::policy;
 use super::strip::{self, Cell, Part};
-use crate::report::model::{CheckReport, OutageReport, RegionReport, Report, ServiceReport, SlaReport, State};
+use crate::definition::Afterwards;
+use crate::report::model::{
+    CheckReport, MaintenanceReport, OutageReport, RegionReport, Report, ServiceReport, SlaReport, State,
+};
 use crate::uptime::accounts::ppm;
 use crate::uptime::percentile::Percentiles;
 use crate::uptime::{Accounts, calendar};
@@ -203,7 +206,7 @@ impl Service {
                     from: zone.moment(announced.from),
                     to: zone.moment_after(announced.to, announced.from),
                     length: exact(announced.to.since(announced.from)),
-                    reason: announced.reason.clone(),
+                    reason: reason(announced, zone),
                 })
                 .collect(),
             checks: service.checks.iter().map(Check::of).collect(),
@@ -298,6 +301,20 @@ impl Region {
             down: exact(region.down_ms),
             slots: slots(region.slots_answered, region.slots_expected),
             latency: region.latency_us.map(Latency::of),
+        }
+    }
+}
+
+/// Why time was set aside; of what was granted afterwards also when and by whom.
+fn reason(announced: &MaintenanceReport, zone: Zone<'_>) -> String {
+    match &announced.afterwards {
+        None => announced.reason.clone(),
+        Some(Afterwards { at, by }) => {
+            format!(
+                "excluded afterwards on {} by {by}, because: {}",
+                zone.shown(*at, "%-d %b %Y %H:%M"),
+                announced.reason
+            )
         }
     }
 }

@@ -2,14 +2,32 @@
 //!
 //! A window that is cancelled while it lasts ends there: what had passed stays excluded. One that is over stays
 //! as it was, whether it leaves the file or a person would cancel it: neither may rewrite the past.
+//!
+//! A window that was granted when its time had begun is another matter: it is an exclusion *afterwards*, is shown as
+//! such wherever it counts, and whoever granted it may take it back, which is recorded likewise. No row is ever
+//! deleted, and who granted what, when and why never changes.
 
 use nines_shared::id::ServiceId;
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::Changes;
-use crate::definition::Maintenance;
+use crate::definition::{Afterwards, Maintenance};
 use crate::store::StoreError;
+
+/// SQL of the second migration: what was granted afterwards, and a history that nobody rewrites.
+pub(in crate::store) const AFTERWARDS: &str = "
+ALTER TABLE maintenance ADD COLUMN afterwards INTEGER NOT NULL DEFAULT 0;  -- granted when its time had begun
+ALTER TABLE maintenance ADD COLUMN cancelled_by TEXT;
+ALTER TABLE maintenance ADD COLUMN cancelled_why TEXT;
+CREATE TRIGGER maintenance_is_never_deleted BEFORE DELETE ON maintenance
+BEGIN SELECT RAISE(ABORT, 'a maintenance window stays on record'); END;
+CREATE TRIGGER maintenance_is_never_rewritten
+BEFORE UPDATE OF no, service, starts_at, ends_at, reason, origin, granted_at, granted_by, afterwards ON maintenance
+BEGIN SELECT RAISE(ABORT, 'what was granted stays as it was'); END;
+CREATE TRIGGER maintenance_is_cancelled_once BEFORE UPDATE ON maintenance WHEN OLD.cancelled_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'what was cancelled stays cancelled'); END;
+";
 
 /// A window with its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,34 +44,83 @@ pub struct Announced {
     pub granted_at: Timestamp,
     /// By whom.
     pub granted_by: String,
-    /// When it was cancelled, where it was.
-    pub cancelled_at: Option<Timestamp>,
+    /// When, by whom and why it was cancelled, where it was.
+    pub cancelled: Option<Cancelled>,
 }
 
-const COLUMNS: &str = "no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, cancelled_at";
+/// That a window was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// When.
+    pub at: Timestamp,
+    /// By whom, where that was recorded.
+    pub by: Option<String>,
+    /// Why, where somebody said so.
+    pub why: Option<String>,
+}
 
-/// Announces a window on behalf of `by`; returns its number.
+/// So long after its beginning a window still counts as announced in time, in ms.
+const MOMENT_MS: i64 = 60_000;
+
+const COLUMNS: &str = "no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, afterwards,
+    cancelled_at, cancelled_by, cancelled_why";
+
+/// Announces a window on behalf of `by`; returns its number. Whether it is granted afterwards is told by `now` and
+/// its beginning.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn add(tx: &Transaction<'_>, window: &Maintenance, by: &str, now: Timestamp) -> Result<i64, StoreError> {
-    announce(tx, window, ("command", by), now)
+    announce(tx, window, ("command", by), is_afterwards(window, now), now)
 }
 
-/// Cancels window number `no`: one that lasts ends at `now`, one to come never begins. `None` where there is no
-/// such window, where it is cancelled already, and where it is over: what was excluded stays on record.
+/// Whether a window that is granted at `now` is granted afterwards. Who says "from now on" has a moment to say it.
+pub fn is_afterwards(window: &Maintenance, now: Timestamp) -> bool {
+    window.span.from.plus_ms(MOMENT_MS) < now
+}
+
+/// Cancels window number `no` on behalf of `by`: one that lasts ends at `now`, one to come never begins, one that was
+/// granted afterwards counts no more. `None` where there is no such window, where it is cancelled already, and
+/// where it was announced and is over: what was excluded stays on record.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`].
-pub fn cancel(tx: &Transaction<'_>, no: i64, now: Timestamp) -> Result<Option<Announced>, StoreError> {
-    tx.prepare_cached(
-        "UPDATE maintenance SET cancelled_at = ?2, until = max(?2, starts_at)
-         WHERE no = ?1 AND cancelled_at IS NULL AND ?2 < ends_at
-         RETURNING no, service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, cancelled_at",
-    )?
-    .query_and_then(params![no, now.as_ms()], announced)?
-    .next()
-    .transpose()
+pub fn cancel(
+    tx: &Transaction<'_>,
+    no: i64,
+    (by, why): (&str, Option<&str>),
+    now: Timestamp,
+) -> Result<Option<Announced>, StoreError> {
+    let sql = format!(
+        "UPDATE maintenance SET cancelled_at = ?2, cancelled_by = ?3, cancelled_why = ?4,
+           until = iif(afterwards, starts_at, max(?2, starts_at))
+         WHERE no = ?1 AND cancelled_at IS NULL AND (afterwards OR ?2 < ends_at) RETURNING {COLUMNS}"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    statement.query_and_then(params![no, now.as_ms(), by, why], announced)?.next().transpose()
+}
+
+/// What was granted afterwards or taken back of `services` between `since` and `until`, of time in `window`: in
+/// order of number.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn changed_since(
+    conn: &Connection,
+    services: &[ServiceId],
+    window: Span,
+    since: Timestamp,
+) -> Result<Vec<Announced>, StoreError> {
+    let touches = |known: &Announced| {
+        let theirs = services.contains(&known.window.service) && known.window.span.intersection(window).is_some();
+        let cancelled = known.cancelled.as_ref().map(|cancelled| cancelled.at);
+        let later = |at: Timestamp| since < at;
+        // Granted and taken back meanwhile is as if nothing had been.
+        theirs && later(known.granted_at) != cancelled.is_some_and(later)
+    };
+    let mut changed: Vec<Announced> = list(conn)?.into_iter().filter(touches).collect();
+    changed.sort_by_key(|known| known.no);
+    Ok(changed)
 }
 
 /// Every window, cancelled ones too, in order of time.
@@ -92,22 +159,32 @@ pub(super) fn load(
     now: Timestamp,
     changes: &mut Changes,
 ) -> Result<(), StoreError> {
-    let there = list(tx)?.into_iter().filter(|known| known.from_file && known.cancelled_at.is_none());
+    let there = list(tx)?.into_iter().filter(|known| known.from_file && known.cancelled.is_none());
     let mut there: Vec<Announced> = there.collect();
     for window in wanted {
-        match there.iter().position(|known| known.window == *window) {
+        match there.iter().position(|known| Maintenance { afterwards: None, ..known.window.clone() } == *window) {
             Some(index) => drop(there.swap_remove(index)),
             None => {
-                announce(tx, window, ("file", "fleet file"), now)?;
+                // A file that brings the service too tells of a time before ours: what it says was so then.
+                let afterwards = is_afterwards(window, now) && was_known(tx, &window.service, now)?;
+                announce(tx, window, ("file", "fleet file"), afterwards, now)?;
                 changes.added.push(named(window));
             }
         }
     }
     for gone in there.into_iter().filter(|gone| now < gone.window.span.to) {
-        cancel(tx, gone.no, now)?;
+        cancel(tx, gone.no, ("fleet file", None), now)?;
         changes.removed.push(named(&gone.window));
     }
     Ok(())
+}
+
+/// Whether `service` was defined before `now`.
+fn was_known(tx: &Transaction<'_>, service: &ServiceId, now: Timestamp) -> Result<bool, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM definition WHERE kind = 'service' AND id = ?1 AND loaded_at < ?2)",
+    )?;
+    Ok(statement.query_row(params![service.as_str(), now.as_ms()], |row| row.get(0))?)
 }
 
 fn named(window: &Maintenance) -> String {
@@ -118,12 +195,13 @@ fn announce(
     tx: &Transaction<'_>,
     window: &Maintenance,
     (origin, by): (&str, &str),
+    afterwards: bool,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let Span { from, to } = window.span;
     tx.prepare_cached(
-        "INSERT INTO maintenance (service, starts_at, ends_at, until, reason, origin, granted_at, granted_by)
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO maintenance (service, starts_at, ends_at, until, reason, origin, granted_at, granted_by, afterwards)
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         window.service.as_str(),
@@ -132,7 +210,8 @@ fn announce(
         window.reason,
         origin,
         now.as_ms(),
-        by
+        by,
+        afterwards
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -144,14 +223,20 @@ fn announced(row: &Row<'_>) -> Result<Announced, StoreError> {
         what: "a maintenance window".to_owned(),
         why: why.to_string(),
     })?;
+    let (granted_at, granted_by): (Timestamp, String) = (at(7)?, row.get(8)?);
+    let afterwards = row.get::<_, bool>(9)?.then(|| Afterwards { at: granted_at, by: granted_by.clone() });
+    let cancelled = match row.get::<_, Option<i64>>(10)? {
+        Some(at) => Some(Cancelled { at: Timestamp::from_ms(at), by: row.get(11)?, why: row.get(12)? }),
+        None => None,
+    };
     Ok(Announced {
         no: row.get(0)?,
-        window: Maintenance { service, span: Span::new(at(2)?, at(3)?), reason: row.get(5)? },
+        window: Maintenance { service, span: Span::new(at(2)?, at(3)?), reason: row.get(5)?, afterwards },
         until: at(4)?,
         from_file: row.get::<_, String>(6)? == "file",
-        granted_at: at(7)?,
-        granted_by: row.get(8)?,
-        cancelled_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_ms),
+        granted_at,
+        granted_by,
+        cancelled,
     })
 }
 
@@ -169,7 +254,7 @@ mod tests {
 
     fn upgrade(from: i64, to: i64) -> Maintenance {
         let span = Span::new(ms(from), ms(to));
-        Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned() }
+        Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None }
     }
 
     fn with(windows: &[Maintenance]) -> Fleet {
@@ -204,7 +289,7 @@ mod tests {
     fn a_window_of_a_person_lives_beside_the_files_and_is_cancelled_by_number() {
         let (_folder, store) = store();
         let add = |window: Maintenance| store.write_blocking(move |tx| add(tx, &window, "ann", ms(1))).unwrap();
-        let cancel = |no, at| store.write_blocking(move |tx| cancel(tx, no, ms(at))).unwrap();
+        let cancel = |no, at| store.write_blocking(move |tx| cancel(tx, no, ("bob", None), ms(at))).unwrap();
         let (over, lasting, to_come) = (add(upgrade(0, 10)), add(upgrade(50, 150)), add(upgrade(200, 300)));
         loaded(&store, &[], 2);
         assert_eq!(counting(&store).len(), 3, "the file has no say in them");
@@ -218,7 +303,72 @@ mod tests {
         let listed = store.read_blocking(list).unwrap();
         assert_eq!(listed.len(), 3);
         assert!(listed.iter().all(|known| known.granted_by == "ann"));
-        let cancelled: Vec<_> = listed.iter().map(|known| known.cancelled_at).collect();
+        let cancelled: Vec<_> = listed.iter().map(|known| Some(known.cancelled.as_ref()?.at)).collect();
         assert_eq!(cancelled, [None, Some(ms(100)), Some(ms(100))]);
+    }
+
+    #[test]
+    fn what_is_granted_afterwards_says_so_and_may_be_taken_back_on_record() {
+        let (_folder, store) = store();
+        let day = 86_400_000;
+        loaded(&store, &[], 1);
+        let add = |window: Maintenance, at| store.write_blocking(move |tx| add(tx, &window, "ann", ms(at))).unwrap();
+        let no = add(upgrade(0, day), 10 * day);
+        let announced = add(upgrade(20 * day, 21 * day), 10 * day);
+        let of_all = || {
+            let (shop, ever) = ("shop".parse().unwrap(), Span { from: Timestamp::MIN, to: Timestamp::MAX });
+            store.read_blocking(|conn| of_service(conn, &shop, ever)).unwrap()
+        };
+        let grants: Vec<_> = of_all().into_iter().map(|window| window.afterwards).collect();
+        assert_eq!(grants, [Some(Afterwards { at: ms(10 * day), by: "ann".to_owned() }), None]);
+        let changed = |since, until| {
+            let (services, window) = (["shop".parse().unwrap()], Span::new(ms(0), ms(until)));
+            let changed = store.read_blocking(|conn| changed_since(conn, &services, window, ms(since))).unwrap();
+            changed.into_iter().map(|known| known.no).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (changed(9 * day, day), changed(10 * day, day), changed(9 * day, 30 * day)),
+            (vec![no], vec![], vec![no, announced])
+        );
+
+        let why = ("bob", Some("the customer objects"));
+        let taken_back = store.write_blocking(move |tx| cancel(tx, no, why, ms(12 * day))).unwrap().unwrap();
+        let cancelled =
+            Cancelled { at: ms(12 * day), by: Some("bob".to_owned()), why: Some("the customer objects".to_owned()) };
+        assert_eq!((taken_back.until, taken_back.cancelled), (ms(0), Some(cancelled)));
+        assert_eq!(counting(&store), [(20 * day, 21 * day)]);
+        assert_eq!(changed(9 * day, day), [0; 0], "granted and taken back meanwhile");
+        assert_eq!(changed(11 * day, day), [no], "who knew of it must know that it is gone");
+        assert_eq!(store.read_blocking(list).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_past_window_that_comes_into_the_file_of_a_known_service_is_granted_afterwards() {
+        let (_folder, store) = store();
+        let day = 86_400_000;
+        let grants = || {
+            store.read_blocking(list).unwrap().iter().map(|known| known.window.afterwards.is_some()).collect::<Vec<_>>()
+        };
+        loaded(&store, &[upgrade(0, 10)], 10 * day);
+        assert_eq!(grants(), [false], "the first file tells of a time before ours");
+        loaded(&store, &[upgrade(0, 10), upgrade(20, 30)], 11 * day);
+        assert_eq!(grants(), [false, true]);
+        assert!(loaded(&store, &[upgrade(0, 10), upgrade(20, 30)], 12 * day).is_empty());
+    }
+
+    #[test]
+    fn no_window_is_deleted_or_rewritten() {
+        let (_folder, store) = store();
+        let no = store.write_blocking(|tx| add(tx, &upgrade(0, 10), "ann", ms(1_000_000))).unwrap();
+        store.write_blocking(move |tx| cancel(tx, no, ("bob", None), ms(2_000_000))).unwrap().unwrap();
+        for sql in [
+            "DELETE FROM maintenance",
+            "UPDATE maintenance SET granted_by = 'nobody'",
+            "UPDATE maintenance SET ends_at = 99",
+            "UPDATE maintenance SET cancelled_at = NULL, until = ends_at",
+        ] {
+            let error = store.write_blocking(move |tx| Ok(tx.execute(sql, [])?)).unwrap_err();
+            assert!(error.to_string().contains("stays"), "{sql}: {error}");
+        }
     }
 }
