@@ -90,6 +90,33 @@ pub struct Service {
     pub slo: Option<Slo>,
     /// What we signed.
     pub sla: Option<Sla>,
+    /// What we signed with others over the same service: one contract each, sorted by customer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
+}
+
+impl Service {
+    /// Whether `customer` sees it: it is theirs, or there is a contract with them.
+    pub fn is_seen_by(&self, customer: &CustomerId) -> bool {
+        self.customer == *customer || self.contracts.iter().any(|contract| contract.customer == *customer)
+    }
+
+    /// The contract with `customer`.
+    pub fn sla_with(&self, customer: &CustomerId) -> Option<&Sla> {
+        if self.customer == *customer {
+            return self.sla.as_ref();
+        }
+        self.contracts.iter().find(|contract| contract.customer == *customer).map(|contract| &contract.sla)
+    }
+}
+
+/// A contract over a service with another customer than its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// With whom.
+    pub customer: CustomerId,
+    /// What was signed.
+    pub sla: Sla,
 }
 
 /// How the timelines of a service's checks make its own.
@@ -125,6 +152,9 @@ pub struct Sla {
     pub policy: Policy,
     /// What the customer gets back; the lowest tier whose `below` the figure is under counts.
     pub credits: Vec<Credit>,
+    /// Who may grant exclusions, as the contract names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusions_by: Option<String>,
 }
 
 /// Over which time an SLA is judged.

@@ -20,6 +20,7 @@ mod ids;
 mod maintenance;
 mod notes;
 mod number;
+mod provable;
 mod reach;
 mod reader;
 mod region;
@@ -165,7 +166,9 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let spots = elements.spots();
     let regions = each(elements.regions, region::read);
     let customers = each(elements.customers, customer::read);
-    let services = each(elements.services, |table| service::read(table, &declared));
+    let mut services = each(elements.services, |table| service::read(table, &declared));
+    let signed = each(elements.contracts, |table| sla::contract(table, &declared));
+    sla::attach(root, &mut services, signed.iter().zip(&spots.contracts));
     let checks = each(elements.checks, |table| check::read(table, &declared));
     let zones = zones(&services, &customers);
     let maintenance = each(elements.maintenance, |table| maintenance::read(table, &declared, &zones));
@@ -177,7 +180,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         aggregator: aggregator?,
         regions: whole(regions)?,
         customers: whole(customers)?,
-        services: whole(services)?,
+        services: whole(signed).and(whole(services))?,
         checks: whole(checks)?,
         maintenance: whole(maintenance)?,
         channels: whole(channels)?,
@@ -185,6 +188,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         secrets: Secrets::default(),
     };
     advice::give(root, &fleet, &spots);
+    provable::advise(root, &fleet, &spots);
     advise(root, &fleet, &spots);
     Some(fleet)
 }
@@ -197,6 +201,7 @@ struct Elements<'a> {
     regions: Vec<Table<'a>>,
     customers: Vec<Table<'a>>,
     services: Vec<Table<'a>>,
+    contracts: Vec<Table<'a>>,
     checks: Vec<Table<'a>>,
     maintenance: Vec<Table<'a>>,
     channels: Vec<Table<'a>>,
@@ -209,6 +214,7 @@ impl<'a> Elements<'a> {
             regions: root.tables("region"),
             customers: root.tables("customer"),
             services: root.tables("service"),
+            contracts: root.tables("sla"),
             checks: root.tables("check"),
             maintenance: root.tables("maintenance"),
             channels: root.tables("channel"),
@@ -231,6 +237,7 @@ impl<'a> Elements<'a> {
         let spots = |tables: &[Table<'a>]| tables.iter().map(|table| table.spot.clone()).collect();
         Spots {
             services: spots(&self.services),
+            contracts: spots(&self.contracts),
             checks: spots(&self.checks),
             channels: spots(&self.channels),
             routes: spots(&self.routes),

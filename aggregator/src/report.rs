@@ -131,7 +131,7 @@ pub fn build(conn: &Connection, request: &ReportRequest, now: Timestamp) -> Resu
     let services = services(conn, &customer.id, request.service.as_ref(), window)?;
     let mut outlines = Vec::with_capacity(services.len());
     for service in &services {
-        outlines.extend(outline(conn, service, window)?);
+        outlines.extend(outline(conn, service, &customer, window)?);
     }
     let used = samples_used(&outlines, window);
     let evidence = evidence::gather(conn, &checks(&outlines), used)?;
@@ -219,16 +219,18 @@ fn services(
     if services.is_empty() { Err(ReportError::NoService(customer.clone())) } else { Ok(services) }
 }
 
-/// The service's definitions in force by the window's end, and its maintenance as far back as the contract
-/// looks; samples come later, one service at a time.
-fn outline(conn: &Connection, service: &ServiceId, window: Span) -> Result<Option<ServiceRecord>, StoreError> {
-    let Some(record) = definitions::outline(conn, service, window)? else { return Ok(None) };
+/// The service's definitions in force by the window's end, as `customer` sees them, and its maintenance as far
+/// back as the contract looks; samples come later, one service at a time.
+fn outline(
+    conn: &Connection,
+    service: &ServiceId,
+    customer: &Customer,
+    window: Span,
+) -> Result<Option<ServiceRecord>, StoreError> {
+    let theirs = |window| Ok(definitions::outline(conn, service, window)?.map(|record| record.seen_by(customer)));
+    let Some(record) = theirs(window)? else { return Ok(None) };
     let reach = assemble::reach(record.service.sla.as_ref(), window);
-    if reach.from == window.from {
-        Ok(Some(record))
-    } else {
-        definitions::outline(conn, service, Span { from: reach.from, ..window })
-    }
+    if reach.from == window.from { Ok(Some(record)) } else { theirs(Span { from: reach.from, ..window }) }
 }
 
 fn checks(outlines: &[ServiceRecord]) -> Vec<CheckId> {

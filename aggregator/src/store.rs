@@ -304,6 +304,7 @@ pub(crate) mod tests {
             rule: ServiceRule::All,
             slo: None,
             sla: None,
+            contracts: Vec::new(),
         };
         Fleet {
             environment: "test".to_owned(),

@@ -109,6 +109,17 @@ pub struct ServiceRecord {
     pub maintenance: Vec<crate::definition::Maintenance>,
 }
 
+impl ServiceRecord {
+    /// The record as it stands in the contract with `customer`: their terms, their zone.
+    pub fn seen_by(mut self, customer: &crate::definition::Customer) -> Self {
+        if self.service.customer != customer.id {
+            self.service.sla = self.service.sla_with(&customer.id).cloned();
+            self.timezone.clone_from(&customer.timezone);
+        }
+        self
+    }
+}
+
 /// What the fleet says of a check or a service at an instant; also what one region says.
 ///
 /// The order is that of a service's worst: up < degraded < unknown < down.

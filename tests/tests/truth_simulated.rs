@@ -120,6 +120,7 @@ fn record(check: &Check, world: &World) -> ServiceRecord {
             rule: ServiceRule::All,
             slo: None,
             sla: None,
+            contracts: Vec::new(),
         },
         timezone: "UTC".to_owned(),
         life: Span::new(Timestamp::from_ms(BEGIN_MS), Timestamp::MAX),

@@ -58,6 +58,7 @@ fn fleet(folder: &Path) -> Fleet {
             rule: ServiceRule::All,
             slo: None,
             sla: None,
+            contracts: Vec::new(),
         }],
         checks: vec![check()],
         maintenance: Vec::new(),

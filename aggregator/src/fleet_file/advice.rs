@@ -13,6 +13,7 @@ use crate::secret_values;
 /// Where the elements stand, in the file's order.
 pub(super) struct Spots {
     pub(super) services: Vec<Spot>,
+    pub(super) contracts: Vec<Spot>,
     pub(super) checks: Vec<Spot>,
     pub(super) channels: Vec<Spot>,
     pub(super) routes: Vec<Spot>,

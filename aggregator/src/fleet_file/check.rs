@@ -7,7 +7,6 @@ use nines_shared::check::{
     Check, CheckError, DEFAULT_INTERVAL_MS, Draft, HttpQuestion, Question, default_recheck_ms, default_timeout_ms,
     majority,
 };
-use nines_shared::duration::Shown;
 use nines_shared::id::{CheckId, RegionId, ServiceId};
 
 use super::ids::{Declared, own_id};
@@ -27,11 +26,6 @@ pub(super) fn read(table: Table<'_>, declared: &Declared<'_>) -> Option<Check> {
         keys.tell(errors, question.is_none());
     }
     let whole = keys.broken.is_empty();
-    if let Ok(check) = &checked
-        && whole
-    {
-        warn_of_even_regions(&table, check);
-    }
     table.finish();
     let _all_there = (id?, service?, question?);
     checked.ok().filter(|_| whole)
@@ -148,23 +142,4 @@ fn question(table: &Table<'_>) -> Option<Question> {
         alone = false;
     }
     first.filter(|_| alone)
-}
-
-/// With an even number of regions the length of every measured outage is off by `interval / regions` times
-/// `n − 2q + 1`, on average; with `n = 2q − 1` the lag of its end makes up for the lag of its start.
-fn warn_of_even_regions(table: &Table<'_>, check: &Check) {
-    let (n, quorum) = (check.regions.len(), i64::from(check.quorum));
-    if n % 2 == 1 {
-        return;
-    }
-    let count = i64::try_from(n).unwrap_or(i64::MAX);
-    let bias = (count - 2 * quorum + 1) * check.interval_ms / count;
-    let how = if bias < 0 { "short" } else { "long" };
-    let message = format!(
-        "with {n} regions and quorum {quorum}, measured outages come out {} too {how} on average",
-        Shown(bias.abs())
-    );
-    let spot = table.spot_of("regions").unwrap_or(table.spot.clone());
-    let mend = "ask from an odd number of regions, with the quorum that follows from it".to_owned();
-    table.notes.warn(&spot, message, Some(mend));
 }

@@ -3,10 +3,9 @@
 use nines_shared::id::{CustomerId, ServiceId};
 
 use super::ids::{Declared, own_id};
-use super::notes::Spot;
 use super::reader::{Table, Value};
 use super::{sla, slo};
-use crate::definition::{Service, ServiceRule, Sla, Slo};
+use crate::definition::{Service, ServiceRule};
 use crate::uptime::calendar;
 
 const RULES: &[(&str, ServiceRule)] = &[("all", ServiceRule::All), ("any", ServiceRule::Any)];
@@ -21,9 +20,6 @@ pub(super) fn read(table: Table<'_>, declared: &Declared<'_>) -> Option<Service>
     let rule = table.get_or("rule", ServiceRule::All, |value| value.one_of(RULES));
     let slo = table.get_if("slo", slo::read);
     let sla = table.get_if("sla", sla::read);
-    if let (Some(Some(slo)), Some(Some(sla)), Some(spot)) = (&slo, &sla, table.spot_of("slo.availability")) {
-        warn_of_weak_slo(&table, &spot, slo, sla);
-    }
     table.finish();
     let id: ServiceId = id?;
     Some(Service {
@@ -34,13 +30,6 @@ pub(super) fn read(table: Table<'_>, declared: &Declared<'_>) -> Option<Service>
         rule: rule?,
         slo: slo?,
         sla: sla?,
+        contracts: Vec::new(),
     })
-}
-
-/// An SLO that the contract is stricter than warns nobody before the contract is broken.
-fn warn_of_weak_slo(table: &Table<'_>, spot: &Spot, slo: &Slo, sla: &Sla) {
-    if slo.availability_ppm < sla.objective_ppm {
-        let mend = "aim higher than what you signed, so that the budget warns before the contract breaks";
-        table.notes.warn(spot, "the SLO is weaker than the SLA", Some(mend.to_owned()));
-    }
 }

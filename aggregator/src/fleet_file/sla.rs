@@ -1,11 +1,15 @@
-//! `service.sla`: what we signed, and how the contract counts.
+//! `service.sla` and `[[sla]]`: what we signed, and how the contract counts.
 
 use nines_shared::duration::Shown;
 
+use nines_shared::id::ServiceId;
+
 use super::hours;
+use super::ids::Declared;
+use super::notes::Spot;
 use super::reader::{Table, Value};
 use super::slo::window_ms;
-use crate::definition::{Credit, DegradedIs, Method, Period, Policy, Sla, UnknownIs};
+use crate::definition::{Contract, Credit, DegradedIs, Method, Period, Policy, Service, Sla, UnknownIs};
 
 /// The shortest slice, in ms: a second. A month of shorter ones is more slices than anyone could check.
 const MIN_SLICE_MS: i64 = 1_000;
@@ -19,16 +23,66 @@ const DEGRADED: &[(&str, DegradedIs)] = &[("up", DegradedIs::Up), ("down", Degra
 /// The SLA that `value` describes.
 pub(super) fn read(value: &Value<'_>) -> Option<Sla> {
     let table = value.table()?;
+    let sla = terms(&table);
+    table.finish();
+    sla
+}
+
+/// `[[sla]]`: a contract over a service with another customer than its own.
+pub(super) fn contract(table: Table<'_>, declared: &Declared<'_>) -> Option<(ServiceId, Contract)> {
+    let service = table.need("service", "name the [[service]] that was promised");
+    let service = service.and_then(|value| declared.services.find(&value));
+    let customer = table.need("customer", "name the [[customer]] that it was promised to");
+    let customer = customer.and_then(|value| declared.customers.find(&value));
+    let sla = terms(&table);
+    table.finish();
+    Some((service?, Contract { customer: customer?, sla: sla? }))
+}
+
+/// Gives each service the contracts signed over it, sorted by customer. A customer has one contract over a service.
+pub(super) fn attach<'s>(
+    root: &Table<'_>,
+    services: &mut [Option<Service>],
+    signed: impl Iterator<Item = (&'s Option<(ServiceId, Contract)>, &'s Spot)>,
+) {
+    for (contract, spot) in signed {
+        let Some((service, contract)) = contract else { continue };
+        let Some(service) = services.iter_mut().flatten().find(|found| found.id == *service) else { continue };
+        let customer = &contract.customer;
+        if service.is_seen_by(customer) && (service.customer != *customer || service.sla.is_some()) {
+            let mend = "a customer has one contract over a service; join their terms".to_owned();
+            root.notes.error(spot, format!("service {} is promised to {customer} already", service.id), Some(mend));
+        } else if service.customer == *customer {
+            service.sla = Some(contract.sla.clone());
+        } else {
+            service.contracts.push(contract.clone());
+            service.contracts.sort_by(|a, b| a.customer.cmp(&b.customer));
+        }
+    }
+}
+
+/// The terms that `table` holds.
+fn terms(table: &Table<'_>) -> Option<Sla> {
     let availability = table.need("availability", "write what was promised in per cent, such as availability = 99.9");
     let availability = availability.and_then(|value| promised(&value));
     let period = table.get_or("period", Period::Month, period);
-    let policy = policy(&table);
+    let policy = policy(table);
     let credits = table.get_or("credits", Vec::new(), |value| credits(value));
+    let exclusions_by = table.get_if("exclusions_by", Value::words);
     if let (Some(promised), Some(credits)) = (availability, &credits) {
-        warn_of_early_credits(&table, promised, credits);
+        warn_of_early_credits(table, promised, credits);
     }
-    table.finish();
-    Some(Sla { objective_ppm: availability?, period: period?, policy: policy?, credits: credits? })
+    if exclusions_by == Some(None) {
+        let mend = "name them as the contract does: exclusions_by = \"Acme's service manager\"".to_owned();
+        table.notes.warn(&table.spot, "nobody is named who may grant exclusions from this SLA", Some(mend));
+    }
+    Some(Sla {
+        objective_ppm: availability?,
+        period: period?,
+        policy: policy?,
+        credits: credits?,
+        exclusions_by: exclusions_by?,
+    })
 }
 
 fn promised(value: &Value<'_>) -> Option<u32> {

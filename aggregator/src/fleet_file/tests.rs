@@ -18,6 +18,11 @@ fn good(text: &str) -> (Fleet, Vec<Warning>) {
     parse(text, Path::new("nines.toml")).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+/// What an invalid file is refused with, in one text.
+fn bad(text: &str) -> String {
+    refused_with(text, Path::new("nines.toml")).iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn refused_with(text: &str, name: &Path) -> Vec<Finding> {
     match parse(text, name) {
         Err(FleetFileErrors::Invalid { errors, .. }) => errors,
@@ -109,14 +114,10 @@ fn shop(of_service: &str, of_check: &str, more: &str) -> String {
 fn what_is_allowed_but_unwise_is_warned_of() {
     let warned = |text: String| good(&text).1.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n");
     assert_eq!(warned(shop("", "", "")), "");
-    let weak = "slo = { availability = 99.0 }\nsla = { availability = 99.9 }";
-    assert!(warned(shop(weak, "", "")).contains("the SLO is weaker than the SLA"));
-    let even = warned(shop("", "regions = ['a', 'b']\ninterval = '30s'", ""));
-    assert!(even.contains("with 2 regions and quorum 2, measured outages come out 15s too short"), "{even}");
     assert!(warned(shop("", "", "[[service]]\nid = 'idle'\ncustomer = 'acme'")).contains("idle has no check"));
-    let early = "sla = { availability = 99.0, credits = [{ below = 99.9, percent = 10 }] }";
+    let early = "sla = { exclusions_by = 'Ann', availability = 99.0, credits = [{ below = 99.9, percent = 10 }] }";
     assert!(warned(shop(early, "", "")).contains("although the SLA is met"));
-    let moot = "sla = { availability = 99.0, method = 'occurrences', min_outage = '1m' }";
+    let moot = "sla = { exclusions_by = 'Ann', availability = 99.0, method = 'occurrences', min_outage = '1m' }";
     assert!(warned(shop(moot, "", "")).contains("min_outage says nothing where the method counts samples"));
     assert_eq!(warned(shop(&moot.replace("occurrences", "time"), "", "")), "");
     let unsigned = "[[channel]]\nid = 'desk'\nwebhook = { url = 'https://hooks.example/' }";
@@ -127,6 +128,51 @@ fn what_is_allowed_but_unwise_is_warned_of() {
     assert!(unverified.contains("anybody can answer for this target"), "{unverified}");
     let open = warned(shop("", "", "").replace("https://shop", "https://me:hunter2@shop"));
     assert!(open.contains("in the open") && !open.contains("hunter2"), "{open}");
+}
+
+#[test]
+fn a_contract_that_can_not_be_evidenced_is_warned_of() {
+    let warned = |text: String| good(&text).1.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n");
+    let sla = |terms: &str| format!("sla = {{ exclusions_by = 'Ann', {terms} }}");
+    // A month of 30 days allows 43 m 12 s at 99.9 and 4 m 19.2 s at 99.99; three regions each minute look every 20 s.
+    assert_eq!(warned(shop(&sla("availability = 99.9"), "", "")), "");
+    assert_eq!(warned(shop(&sla("availability = 99.99"), "interval = '1m'", "")), "");
+    let coarse = warned(shop(&sla("availability = 99.99"), "interval = '90s'", ""));
+    assert!(coarse.contains("looks that are 30s apart") && coarse.contains("4m19s200ms of downtime"), "{coarse}");
+    assert!(coarse.contains("every 25s920ms or oftener"), "{coarse}");
+    let rolling = warned(shop(&sla("availability = 99.9, period = '7d'"), "interval = '5m'", ""));
+    assert!(rolling.contains("looks that are 1m40s apart"), "{rolling}");
+    assert!(warned(shop(&sla("availability = 100"), "", "")).contains("allows no downtime at all"));
+
+    let even = warned(shop("", "regions = ['a', 'b']\ninterval = '30s'", ""));
+    assert!(even.contains("with 2 regions and quorum 2, measured outages come out 15s too short"), "{even}");
+    assert!(even.contains("no outage can be shown while 1 region is silent"), "{even}");
+    let alone = warned(shop("", "quorum = 1\ninterval = '30s'", ""));
+    assert!(alone.contains("with 3 regions and quorum 1, measured outages come out 20s too long"), "{alone}");
+    assert_eq!(warned(shop("", "regions = ['a']\nquorum = 1", "")), "");
+
+    let weak = format!("slo = {{ availability = 99.0 }}\n{}", sla("availability = 99.9"));
+    assert!(warned(shop(&weak, "", "")).contains("the SLO is weaker than the SLA"));
+    let orphan = warned(shop("sla = { availability = 99.9 }", "", ""));
+    assert!(orphan.contains("nobody is named who may grant exclusions"), "{orphan}");
+}
+
+#[test]
+fn a_service_may_be_promised_to_several_customers_once_each() {
+    let beta = "[[customer]]\nid = 'beta'\ntimezone = 'America/New_York'\n";
+    let promise = "[[sla]]\nservice = 'shop'\ncustomer = 'beta'\navailability = 99.5\nexclusions_by = 'Bob'\n";
+    let (fleet, warnings) =
+        good(&shop("sla = { exclusions_by = 'Ann', availability = 99.9 }", "", &[beta, promise].concat()));
+    assert_eq!(warnings.len(), 0, "{warnings:?}");
+    let service = &fleet.services[0];
+    let promised = |customer: &str| service.sla_with(&customer.parse().unwrap()).map(|sla| sla.objective_ppm);
+    assert_eq!([promised("acme"), promised("beta"), promised("gamma")], [Some(999_000), Some(995_000), None]);
+    let twice = shop("", "", &[beta, promise, promise].concat());
+    assert!(bad(&twice).contains("service shop is promised to beta already"), "{}", bad(&twice));
+    // Written apart, the contract with the service's own customer is the same as within it.
+    let own = promise.replace("beta", "acme");
+    assert!(good(&shop("", "", &own)).0.services[0].sla.is_some());
+    assert!(bad(&shop("sla = { availability = 99.9 }", "", &own)).contains("promised to acme already"));
 }
 
 #[test]

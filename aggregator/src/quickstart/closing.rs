@@ -12,6 +12,7 @@ use super::{QuickstartError, Running};
 use crate::report::model::{OutageReport, Report, ServiceReport};
 use crate::report::{self, Format, ReportRequest, Time};
 use crate::store::StoreError;
+use crate::uptime::sla::Kept;
 use crate::words;
 
 /// The report of `window`, from one snapshot of the store.
@@ -53,11 +54,12 @@ pub(super) fn figures(service: &ServiceReport, truth: Option<Span>) -> Vec<Strin
         line("bounds", format!("{} if all that is unknown was down, {} if it was up", bounds.0, bounds.1));
     }
     if let Some(sla) = &service.sla {
-        let met = match (sla.met, sla.credit_percent) {
-            (Some(true), _) => "met".to_owned(),
-            (Some(false), Some(credit)) if 0 < credit => format!("broken, and {credit} % of the fee goes back"),
-            (Some(false), _) => "broken".to_owned(),
-            (None, _) => "no data, so nobody can say".to_owned(),
+        let met = match (sla.verdict, sla.measured_ppm, sla.credit_percent) {
+            (Kept::Met, _, _) => "met".to_owned(),
+            (Kept::Breached, _, Some(credit)) if 0 < credit => format!("broken, and {credit} % of the fee goes back"),
+            (Kept::Breached, _, _) => "broken".to_owned(),
+            (Kept::Undetermined, Some(_), _) => "undetermined, what is unknown decides it".to_owned(),
+            (Kept::Undetermined, None, _) => "no data, so nobody can say".to_owned(),
         };
         line("SLA", format!("{} was promised: {met}", words::objective(sla.objective_ppm)));
     }

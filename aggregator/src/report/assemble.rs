@@ -15,6 +15,7 @@ use crate::definition::{Method, Period, Sla};
 use crate::fingerprint;
 use crate::uptime::bounds::Bounded;
 use crate::uptime::calendar::{self, CalendarError};
+use crate::uptime::sla::Kept;
 use crate::uptime::{
     Accounts, CheckAssessment, CheckRecord, Observed, ServiceAssessment, ServiceRecord, maintenance, percentile,
     service, sla, slo,
@@ -55,6 +56,8 @@ pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Resu
     let assessment = service::assess(record, common.window, common.now);
     let sla = record.service.sla.as_ref().map(|sla| sla_report(sla, record, common, &assessment)).transpose()?;
     let accounts = assessment.accounts;
+    let mut durations = durations(record.checks.iter().flat_map(samples), assessment.window);
+    let latency_us = percentile::percentiles(&mut durations);
     Ok(ServiceReport {
         service: record.service.id.clone(),
         name: record.service.name.clone(),
@@ -67,7 +70,8 @@ pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Resu
         best_case_ppm: accounts.best_case_ppm(),
         sla,
         slo: record.service.slo.as_ref().map(|slo| slo::budget(slo, &accounts)),
-        latency_us: percentile::percentiles(&mut durations(record.checks.iter().flat_map(samples), assessment.window)),
+        latency_slo: record.service.slo.as_ref().and_then(|slo| slo::latency(slo, latency_us)),
+        latency_us,
         outages: outages(&assessment, common.evidence),
         maintenance: maintenance_reports(record, assessment.window),
         days: days(record, &assessment)?,
@@ -97,8 +101,17 @@ fn sla_report(
     Ok(SlaReport {
         objective_ppm: sla.objective_ppm,
         measured_ppm: judgement.measured_ppm,
-        met: judgement.met,
+        worst_case_ppm: judgement.cases.worst,
+        best_case_ppm: judgement.cases.best,
+        verdict: judgement.kept,
+        met: match judgement.kept {
+            Kept::Met => Some(true),
+            Kept::Breached => Some(false),
+            Kept::Undetermined => None,
+        },
         credit_percent: judgement.credit_percent,
+        credit_worst_case_percent: judgement.credit_cases.worst,
+        credit_best_case_percent: judgement.credit_cases.best,
         from: window.from,
         to: window.to,
         unit: unit(sla.policy.method),
@@ -128,6 +141,7 @@ fn policy_report(sla: &Sla) -> PolicyReport {
         min_outage_ms: sla.policy.min_outage_ms,
         service_hours: sla.policy.service_hours.clone(),
         credits: sla.credits.clone(),
+        exclusions_by: sla.exclusions_by.clone(),
     }
 }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
 use crate::uptime::Accounts;
 use crate::uptime::percentile::Percentiles;
-use crate::uptime::slo::Budget;
+use crate::uptime::sla::Kept;
+use crate::uptime::slo::{Budget, LatencyObjective};
 
 /// The name and version of the format.
 pub const SCHEMA: &str = "nines.report/1";
@@ -87,6 +88,9 @@ pub struct ServiceReport {
     pub sla: Option<SlaReport>,
     /// The objective, where there is one.
     pub slo: Option<Budget>,
+    /// The objective for latency, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_slo: Option<LatencyObjective>,
     /// Of planned up and degraded samples, all checks and regions together.
     pub latency_us: Option<Percentiles>,
     /// When it was down, maintenance clipped off.
@@ -106,10 +110,24 @@ pub struct SlaReport {
     pub objective_ppm: u32,
     /// What was delivered, as the policy counts; null is no data.
     pub measured_ppm: Option<u32>,
-    /// Whether the promise was kept; null is no data.
+    /// The same with all unknown time as bad, where the policy leaves it out.
+    #[serde(default)]
+    pub worst_case_ppm: Option<u32>,
+    /// … and with all of it as good.
+    #[serde(default)]
+    pub best_case_ppm: Option<u32>,
+    /// What can be said of the promise: `undetermined` where the worst case misses it and the best case meets it.
+    pub verdict: Kept,
+    /// `true` where it was met, `false` where it was breached, null where that is undetermined.
     pub met: Option<bool>,
-    /// What the customer gets back, in per cent of the fee; null is no data.
+    /// What the customer gets back by the measured figure, in per cent of the fee; null is no data.
     pub credit_percent: Option<u32>,
+    /// … by the worst case.
+    #[serde(default)]
+    pub credit_worst_case_percent: Option<u32>,
+    /// … and by the best.
+    #[serde(default)]
+    pub credit_best_case_percent: Option<u32>,
     /// The contract's window: the report's, or the rolling one that ends with it.
     pub from: Timestamp,
     /// The first instant after it.
@@ -157,6 +175,9 @@ pub struct PolicyReport {
     pub service_hours: Option<Vec<ServiceHours>>,
     /// The tiers of credit.
     pub credits: Vec<Credit>,
+    /// Who may grant exclusions; null where the contract names nobody.
+    #[serde(default)]
+    pub exclusions_by: Option<String>,
 }
 
 /// A span in which a service was down.

@@ -9,6 +9,7 @@ use nines_shared::sample::{Outcome, Phase, Phases, Reason, Sample, SampleKind, T
 use super::*;
 use crate::fleet_file;
 use crate::store::Store;
+use crate::uptime::sla::Kept;
 
 /// 2026-10-01T00:00:00Z; the check's slots begin here in every region but for its stagger.
 const START: i64 = 1_790_812_800_000;
@@ -38,7 +39,7 @@ id = "shop"
 name = "The shop"
 customer = "acme"
 since = "2026-01-01T00:00:00Z"
-slo = { availability = 99.95, window = "30d" }
+slo = { availability = 99.95, latency_p95 = "39ms", window = "30d" }
 sla = { availability = 99.9, period = "month", min_outage = "1m", credits = [{ below = 99.9, percent = 10 }] }
 [[check]]
 id = "shop-home"
@@ -137,6 +138,7 @@ fn a_report_says_what_was_promised_and_what_was_delivered() {
     let slo = service.slo.unwrap();
     assert_eq!((slo.budget_ms, slo.spent_ms, slo.remaining_ms), (3_300, 300_000, -296_700));
     assert_eq!(service.latency_us.unwrap().p95, 40_000);
+    assert_eq!(service.latency_slo.unwrap().met, Some(false));
     let [outage] = &service.outages[..] else { panic!("one outage") };
     assert_eq!((&outage.reason, outage.phase), (&Some(Reason::ConnectRefused), Some(Phase::Connect)));
     assert_eq!((outage.at_least_ms, outage.at_most_ms), (4 * MINUTE, 6 * MINUTE));
@@ -221,6 +223,43 @@ fn an_outage_at_the_windows_edge_is_not_forgiven_for_being_cut() {
     let request = ReportRequest { time: Time::Window(window), ..asked(0, 1) };
     let report = built(&shelf, &request, 200).unwrap();
     assert_eq!(report.services[0].sla.as_ref().unwrap().bad, 30_000);
+}
+
+#[test]
+fn a_service_promised_twice_is_reported_to_each_customer_by_their_own_terms_and_zone() {
+    let beta = r#"
+[[customer]]
+id = "beta"
+timezone = "America/New_York"
+[[sla]]
+service = "shop"
+customer = "beta"
+availability = 95
+credits = [{ below = 95, percent = 50 }]
+exclusions_by = "Bob"
+"#;
+    let shelf = shelf(&format!("{FLEET}{beta}"));
+    store(&shelf, &two_hours(&shelf));
+    let of = |customer: &str| {
+        let request = ReportRequest { customer: Some(customer.parse().unwrap()), ..asked(0, 120) };
+        built(&shelf, &request, 200).unwrap()
+    };
+    let (acme, beta) = (of("acme"), of("beta"));
+    let terms = |report: &Report| {
+        let sla = report.services[0].sla.clone().unwrap();
+        (sla.objective_ppm, sla.measured_ppm, sla.verdict, sla.credit_percent)
+    };
+    assert_eq!(terms(&acme), (999_000, Some(954_545), Kept::Breached, Some(10)));
+    assert_eq!(terms(&beta), (950_000, Some(954_545), Kept::Met, Some(0)));
+    assert_eq!((acme.timezone.as_str(), beta.timezone.as_str()), ("UTC", "America/New_York"));
+    assert_eq!((acme.services[0].days.len(), beta.services[0].days.len()), (1, 1));
+    assert_eq!(acme.services[0].accounts, beta.services[0].accounts, "what happened is the same for both");
+    let month = ReportRequest {
+        time: Time::Month("2026-10".to_owned()),
+        customer: Some("beta".parse().unwrap()),
+        ..asked(0, 1)
+    };
+    assert_eq!(built(&shelf, &month, 0).unwrap().from, Timestamp::from_ms(START + 4 * 60 * MINUTE));
 }
 
 #[test]

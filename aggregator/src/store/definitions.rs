@@ -330,13 +330,14 @@ pub fn checks_of_region(conn: &Connection, region: &RegionId, now: Timestamp) ->
     Ok(in_force.filter(|check| check.region_index(region).is_some()).cloned().collect())
 }
 
-/// The services of `customer` that have any life in `window`, removed ones too, sorted by id.
+/// The services that `customer` sees (their own, and those of a contract with them) and that have any life in
+/// `window`, removed ones too, sorted by id.
 ///
 /// # Errors
 /// As [`services`].
 pub fn services_of(conn: &Connection, customer: &CustomerId, window: Span) -> Result<Vec<ServiceId>, StoreError> {
     let all = histories::<Service>(conn)?.into_iter().filter(|(_id, history)| window.from < history.removed_at);
-    let theirs = all.filter(|(_id, history)| history.before(window.to).customer == *customer);
+    let theirs = all.filter(|(_id, history)| history.before(window.to).is_seen_by(customer));
     Ok(theirs.map(|(_id, history)| history.last().id.clone()).collect())
 }
 

@@ -262,6 +262,81 @@ mod tests {
         assert_eq!(outside_hours(&[always], october, BERLIN).unwrap(), []);
     }
 
+    /// Months in which clocks change in awkward ways: zone, month, hours and minutes that it has, how many local days.
+    const AWKWARD: [(&str, &str, i64, i64, usize); 12] = [
+        (BERLIN, "2026-03", 743, 0, 31),
+        (BERLIN, "2026-10", 745, 0, 31),
+        (BERLIN, "2028-02", 696, 0, 29),
+        ("America/New_York", "2026-03", 743, 0, 31),
+        ("America/New_York", "2026-11", 721, 0, 30),
+        // Half an hour.
+        ("Australia/Lord_Howe", "2026-04", 720, 30, 30),
+        ("Australia/Lord_Howe", "2026-10", 743, 30, 31),
+        // The thirtieth never was: the zone changed sides of the date line.
+        ("Pacific/Apia", "2011-12", 720, 0, 30),
+        ("Pacific/Apia", "2026-12", 744, 0, 31),
+        // Clocks change at midnight, so that a day begins at one, and an hour of a day's end comes twice.
+        ("America/Santiago", "2026-04", 721, 0, 30),
+        ("America/Santiago", "2026-09", 719, 0, 30),
+        ("Asia/Beirut", "2026-03", 743, 0, 31),
+    ];
+
+    #[test]
+    fn awkward_months_have_their_own_lengths_and_their_days_make_them() {
+        for (zone, text, hours, minutes, count) in AWKWARD {
+            let month = month(text, zone).unwrap();
+            assert_eq!(month.length_ms(), (hours * 60 + minutes) * 60_000, "{zone} {text}");
+            let days = days(month, zone).unwrap();
+            assert_eq!(days.len(), count, "{zone} {text}");
+            assert_eq!((days[0].from, days[count - 1].to), (month.from, month.to), "{zone} {text}");
+            assert!(days.windows(2).all(|pair| pair[0].to == pair[1].from), "{zone} {text}");
+            assert!(days.iter().all(|day| 0 < day.length_ms()), "{zone} {text}");
+        }
+    }
+
+    #[test]
+    fn a_promise_allows_of_an_awkward_month_what_its_own_length_gives() {
+        use crate::definition::Slo;
+        use crate::uptime::{Accounts, slo};
+        let allowed = |hours: i64, minutes: i64| {
+            let slo = Slo { availability_ppm: 999_000, latency_p95_ms: None, window_ms: 1 };
+            let up_ms = (hours * 60 + minutes) * 60_000;
+            slo::budget(&slo, &Accounts { up_ms, ..Accounts::default() }).budget_ms
+        };
+        for (zone, text, hours, minutes, _days) in AWKWARD {
+            assert_eq!(allowed(hours, minutes), month(text, zone).unwrap().length_ms() / 1_000, "{zone} {text}");
+        }
+        // 43 m 14.4 s, 44 m 42 s, 43 m 13.8 s: a month is not 30 days.
+        assert_eq!([allowed(720, 0), allowed(745, 0), allowed(720, 30)], [2_592_000, 2_682_000, 2_593_800]);
+    }
+
+    #[test]
+    fn a_month_and_the_next_one_share_an_edge_in_every_zone() {
+        for zone in [BERLIN, "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "America/Santiago", "UTC"] {
+            let months: Vec<Span> = (0..36)
+                .map(|count| month(&format!("{}-{:02}", 2_010 + count / 12, 1 + count % 12), zone).unwrap())
+                .collect();
+            assert!(months.windows(2).all(|pair| pair[0].to == pair[1].from), "{zone}");
+        }
+    }
+
+    #[test]
+    fn service_hours_over_a_skipped_hour_are_shorter_and_over_a_doubled_one_longer() {
+        let night = ServiceHours { days: vec![7], from_minute: 60, to_minute: 4 * 60 };
+        let open = |text: &str| {
+            let month = month(text, BERLIN).unwrap();
+            let closed: i64 = outside_hours(std::slice::from_ref(&night), month, BERLIN)
+                .unwrap()
+                .iter()
+                .map(|span| span.length_ms())
+                .sum();
+            (month.length_ms() - closed) / 3_600_000
+        };
+        // Five Sundays in March, four in October; three hours each, but for the one on which clocks change.
+        assert_eq!(open("2026-03"), 5 * 3 - 1);
+        assert_eq!(open("2026-10"), 4 * 3 + 1);
+    }
+
     #[test]
     fn a_day_whose_midnight_clocks_skip_begins_when_they_have_jumped() {
         // In Beirut clocks go forward at midnight.

@@ -76,6 +76,7 @@ pub(super) fn shop(checks: Vec<CheckRecord>) -> ServiceRecord {
             rule: ServiceRule::All,
             slo: None,
             sla: None,
+            contracts: Vec::new(),
         },
         timezone: "Europe/Berlin".to_owned(),
         life: Span { from: Timestamp::MIN, to: Timestamp::MAX },

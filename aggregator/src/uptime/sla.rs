@@ -6,6 +6,7 @@
 //! Excluded time is maintenance and, where hours are agreed, the time outside them.
 
 use nines_shared::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::region_state::{self, Slots};
 use super::{ServiceRecord, Timeline, Verdict, accounts, maintenance};
@@ -27,10 +28,47 @@ pub struct Judgement {
     pub delivered: Delivered,
     /// good / (good + bad), floored; `None` is no data.
     pub measured_ppm: Option<u32>,
-    /// Whether the objective was met; `None` is no data.
-    pub met: Option<bool>,
-    /// What the customer gets back, in per cent of the fee; `None` is no data.
+    /// The same with unknown time as bad, and as good, where the policy leaves it out; else the measured figure
+    /// twice, since then the contract itself says what unknown time is.
+    pub cases: Cases<Option<u32>>,
+    /// What can be said of the promise.
+    pub kept: Kept,
+    /// What the customer gets back by the measured figure, in per cent of the fee; `None` is no data.
     pub credit_percent: Option<u32>,
+    /// … and by the worst and the best case.
+    pub credit_cases: Cases<Option<u32>>,
+}
+
+/// What might be, where something is unknown. Where nothing is, both are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cases<T> {
+    /// All that is unknown was bad.
+    pub worst: T,
+    /// All that is unknown was good.
+    pub best: T,
+}
+
+/// What can be said of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// Kept, whatever the unknown time was.
+    Met,
+    /// Broken, whatever the unknown time was.
+    Breached,
+    /// The unknown time decides, or there is no data at all.
+    Undetermined,
+}
+
+impl Kept {
+    fn of(objective_ppm: u32, cases: Cases<Option<u32>>) -> Self {
+        // A floored ratio is at least a whole number exactly if the ratio itself is.
+        match (cases.worst, cases.best) {
+            (Some(worst), _) if objective_ppm <= worst => Self::Met,
+            (_, Some(best)) if best < objective_ppm => Self::Breached,
+            (Some(_) | None, Some(_) | None) => Self::Undetermined,
+        }
+    }
 }
 
 /// What a contract is judged by.
@@ -48,18 +86,37 @@ pub struct Evidence<'a> {
 /// Judges a contract. `record` and `now` are what the timeline was made from; only [`Method::Occurrences`] looks
 /// at them.
 pub fn judge(sla: &Sla, evidence: Evidence<'_>, record: &ServiceRecord, now: Timestamp) -> Judgement {
-    let delivered = match sla.policy.method {
-        Method::Time => time(&sla.policy, evidence),
-        Method::Timeslices => slices(&sla.policy, evidence),
-        Method::Occurrences => occurrences(&sla.policy, evidence, record, now),
+    let count = |policy: &Policy| match policy.method {
+        Method::Time => time(policy, evidence),
+        Method::Timeslices => slices(policy, evidence),
+        Method::Occurrences => occurrences(policy, evidence, record, now),
     };
-    let measured_ppm = accounts::ppm(delivered.good, delivered.good + delivered.bad);
+    let delivered = count(&sla.policy);
+    let measured_ppm = delivered.ppm();
+    let cases = match sla.policy.unknown {
+        UnknownIs::Exclude => {
+            let with = |unknown| count(&Policy { unknown, ..sla.policy.clone() }).ppm();
+            let (worst, best) = (with(UnknownIs::Down), with(UnknownIs::Up));
+            // An unknown span too short to be an outage would be forgiven, and so be better than left out. The
+            // contract leaves it out: its own figure is one of the cases.
+            Cases { worst: measured_ppm.map_or(worst, |ppm| worst.min(Some(ppm))), best: best.max(measured_ppm) }
+        }
+        UnknownIs::Down | UnknownIs::Up => Cases { worst: measured_ppm, best: measured_ppm },
+    };
+    let due = |ppm: Option<u32>| ppm.map(|ppm| credit(&sla.credits, ppm));
     Judgement {
         delivered,
         measured_ppm,
-        // A floored ratio is at least a whole number exactly if the ratio itself is.
-        met: measured_ppm.map(|ppm| sla.objective_ppm <= ppm),
-        credit_percent: measured_ppm.map(|ppm| credit(&sla.credits, ppm)),
+        cases,
+        kept: Kept::of(sla.objective_ppm, cases),
+        credit_percent: due(measured_ppm),
+        credit_cases: Cases { worst: due(cases.worst), best: due(cases.best) },
+    }
+}
+
+impl Delivered {
+    fn ppm(self) -> Option<u32> {
+        accounts::ppm(self.good, self.good + self.bad)
     }
 }
 
@@ -201,7 +258,7 @@ mod tests {
 
     fn sla(policy: Policy) -> Sla {
         let credits = vec![Credit { below_ppm: 999_000, percent: 10 }, Credit { below_ppm: 990_000, percent: 25 }];
-        Sla { objective_ppm: 999_000, period: Period::Month, policy, credits }
+        Sla { objective_ppm: 999_000, period: Period::Month, policy, credits, exclusions_by: None }
     }
 
     fn judged(policy: Policy, timeline: &Timeline, window: Span, excluded: &[Span]) -> Judgement {
@@ -269,15 +326,37 @@ mod tests {
     fn no_data_is_neither_kept_nor_broken() {
         let silent = Timeline::constant(span(0, 10), Unknown);
         let judgement = judged(Policy::default(), &silent, span(0, 10), &[]);
-        assert_eq!((judgement.measured_ppm, judgement.met, judgement.credit_percent), (None, None, None));
+        assert_eq!((judgement.measured_ppm, judgement.credit_percent), (None, None));
+        assert_eq!(judgement.kept, Kept::Undetermined);
+    }
+
+    #[test]
+    fn a_promise_that_unknown_time_could_break_or_save_is_undetermined() {
+        let window = span(0, 1_000_000);
+        let of = |steps: &[(i64, Verdict)], policy| judged(policy, &timeline(window, steps), window, &[]);
+        let by_default = |steps: &[(i64, Verdict)]| of(steps, Policy::default());
+        // The promise allows 1,000 ms of 1,000,000.
+        assert_eq!(by_default(&[(0, Unknown), (1_000, Up)]).kept, Kept::Met);
+        assert_eq!(by_default(&[(0, Unknown), (1_001, Up)]).kept, Kept::Undetermined);
+        assert_eq!(by_default(&[(0, Down), (1_001, Up), (2_000, Unknown), (9_000, Up)]).kept, Kept::Breached);
+        // Measured it is broken: 1,000 of 500,000. Had all that nobody saw been good, it would be kept.
+        let half = by_default(&[(0, Down), (1_000, Up), (500_000, Unknown)]);
+        assert_eq!((half.measured_ppm, half.kept), (Some(998_000), Kept::Undetermined));
+        assert_eq!((half.cases.worst, half.cases.best), (Some(499_000), Some(999_000)));
+        assert_eq!((half.credit_percent, half.credit_cases), (Some(10), Cases { worst: Some(25), best: Some(0) }));
+        // Where the contract says what unknown time is, nothing is open.
+        for (unknown, kept) in [(UnknownIs::Down, Kept::Breached), (UnknownIs::Up, Kept::Met)] {
+            let policy = Policy { unknown, ..Policy::default() };
+            assert_eq!(of(&[(0, Unknown), (1_001, Up)], policy).kept, kept);
+        }
     }
 
     #[test]
     fn a_promise_met_to_the_millisecond_is_met_and_a_millisecond_less_is_not() {
         let kept = timeline(span(0, 1_000_000), &[(0, Down), (1_000, Up)]);
-        assert_eq!(judged(Policy::default(), &kept, span(0, 1_000_000), &[]).met, Some(true));
+        assert_eq!(judged(Policy::default(), &kept, span(0, 1_000_000), &[]).kept, Kept::Met);
         let broken = timeline(span(0, 1_000_000), &[(0, Down), (1_001, Up)]);
-        assert_eq!(judged(Policy::default(), &broken, span(0, 1_000_000), &[]).met, Some(false));
+        assert_eq!(judged(Policy::default(), &broken, span(0, 1_000_000), &[]).kept, Kept::Breached);
     }
 
     proptest! {
@@ -293,6 +372,17 @@ mod tests {
             let judgement = judged(Policy::default(), &timeline, span(0, 1_000), &excluded);
             prop_assert_eq!(judgement.measured_ppm, accounts.availability_ppm());
             prop_assert_eq!(judgement.delivered.bad, accounts.down_ms);
+            prop_assert_eq!(judgement.cases.worst, accounts.worst_case_ppm());
+            prop_assert_eq!(judgement.cases.best, accounts.best_case_ppm());
+            for method in [Method::Time, Method::Timeslices] {
+                for min_outage_ms in [0, 70] {
+                    let policy = Policy { method, min_outage_ms, slice_ms: 90, ..Policy::default() };
+                    let judgement = judged(policy, &timeline, span(0, 1_000), &excluded);
+                    prop_assert!(judgement.measured_ppm.is_none() || judgement.cases.worst <= judgement.measured_ppm);
+                    prop_assert_eq!(judgement.kept == Kept::Met, judgement.cases.worst.is_some_and(|ppm| 999_000 <= ppm));
+                    prop_assert!(judgement.measured_ppm <= judgement.cases.best);
+                }
+            }
             // A slice of one ms is as good as time.
             let policy = Policy { method: Method::Timeslices, slice_ms: 1, ..Policy::default() };
             prop_assert_eq!(judged(policy, &timeline, span(0, 1_000), &excluded).delivered, judgement.delivered);

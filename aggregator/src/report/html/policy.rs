@@ -47,6 +47,10 @@ pub(super) fn terms(sla: &SlaReport, zone: &str) -> Vec<String> {
     ];
     terms.push(policy.service_hours.as_deref().map_or_else(|| "All hours count.".to_owned(), |all| hours(all, zone)));
     terms.push("Announced maintenance is set aside: it clips an outage and never hides one.".to_owned());
+    terms.push(match &policy.exclusions_by {
+        Some(who) => format!("Exclusions are granted by {who}."),
+        None => "Nobody is named who may grant exclusions.".to_owned(),
+    });
     terms.push(credits(&policy.credits));
     terms
 }

@@ -10,6 +10,7 @@ use crate::report::model::{
 };
 use crate::uptime::accounts::ppm;
 use crate::uptime::percentile::Percentiles;
+use crate::uptime::sla::Kept;
 use crate::uptime::{Accounts, calendar};
 use crate::words;
 
@@ -159,15 +160,18 @@ impl Page {
 /// The one sentence, and its colour.
 fn headline(services: &[ServiceReport]) -> (String, &'static str) {
     let promises: Vec<&SlaReport> = services.iter().filter_map(|service| service.sla.as_ref()).collect();
-    let broken = promises.iter().filter(|sla| sla.met == Some(false)).count();
-    let unknown = promises.iter().filter(|sla| sla.met.is_none()).count();
+    let broken = promises.iter().filter(|sla| sla.verdict == Kept::Breached).count();
+    let unknown = promises.iter().filter(|sla| sla.verdict == Kept::Undetermined).count();
     match (promises.len(), broken, unknown) {
         (0, _, _) => ("No promise was made for this time.".to_owned(), "is-unknown"),
         (1, 0, 0) => ("The promise was kept.".to_owned(), "is-up"),
         (1, 1, _) => ("The promise was not kept.".to_owned(), "is-down"),
         (_, 0, 0) => ("Every promise was kept.".to_owned(), "is-up"),
-        (all, 0, none) if all == none => ("There is no data to judge by.".to_owned(), "is-unknown"),
-        (_, 0, _) => ("What could be judged was kept; the rest has no data.".to_owned(), "is-unknown"),
+        (_, 0, _) if promises.iter().all(|sla| sla.measured_ppm.is_none()) => {
+            ("There is no data to judge by.".to_owned(), "is-unknown")
+        }
+        (all, 0, none) if all == none => ("What is unknown decides whether it was kept.".to_owned(), "is-unknown"),
+        (_, 0, _) => ("What could be judged was kept; for the rest, what is unknown decides.".to_owned(), "is-unknown"),
         (all, broken, _) => {
             (format!("{broken} of {all} promises {} not kept.", if broken == 1 { "was" } else { "were" }), "is-down")
         }
@@ -218,10 +222,11 @@ impl Service {
 
 impl Promise {
     fn of(sla: &SlaReport) -> Self {
-        let (verdict, class) = match sla.met {
-            Some(true) => ("Kept", "is-up"),
-            Some(false) => ("Not kept", "is-down"),
-            None => ("No data", "is-unknown"),
+        let (verdict, class) = match (sla.verdict, sla.measured_ppm) {
+            (Kept::Met, _) => ("Kept", "is-up"),
+            (Kept::Breached, _) => ("Not kept", "is-down"),
+            (Kept::Undetermined, Some(_)) => ("Undetermined", "is-unknown"),
+            (Kept::Undetermined, None) => ("No data", "is-unknown"),
         };
         Self {
             promised: words::objective(sla.objective_ppm),
