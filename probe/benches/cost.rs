@@ -21,9 +21,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use nines_probe::prober::{Prober, Vantage};
 use nines_shared::address::AddressRule;
-use nines_shared::check::{
-    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HttpQuestion, HttpVersion, Question, RecordType,
-};
+use nines_shared::check::{Check, DnsQuestion, Draft, HttpQuestion, HttpVersion, Question, RecordType};
 use nines_shared::sample::{Outcome, TraceId};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::client::Resumption;
@@ -157,12 +155,10 @@ fn http_check(url: &str, ca_pem: Option<String>) -> Check {
 }
 
 fn dns_check(address: SocketAddr) -> Check {
-    check(Question::Dns(DnsQuestion {
-        name: NAME.to_owned(),
-        record_type: RecordType::A,
-        server: Some(DnsServer { tcp: false, address }),
-        expect: DnsExpect { rcode: None, answers: Some(vec!["192.0.2.10".to_owned()]) },
-    }))
+    let server = format!("udp://{address}").parse().expect("an address makes a server");
+    let mut question = DnsQuestion::new(NAME, RecordType::A, Some(server));
+    question.expect.answers = Some(vec!["192.0.2.10".to_owned()]);
+    check(Question::Dns(Box::new(question)))
 }
 
 // The bare loops: what one would write first with the same libraries.

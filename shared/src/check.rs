@@ -17,7 +17,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::credentials::{ClientCertificate, HttpAuth, SecretHeader};
-pub use self::dns::{DnsExpect, DnsQuestion, DnsServer, RecordType};
+pub use self::dns::{
+    AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, FlagsExpect, MAX_EXPECTED, Rcodes, RecordType,
+    shown_seconds,
+};
 pub use self::host_port::HostPort;
 pub use self::http::{
     DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HttpQuestion, HttpVersion, MAX_BODY_BYTES, MAX_REDIRECTS, shown_url,
@@ -290,7 +293,7 @@ pub enum Question {
     /// An HTTP(S) request.
     Http(Box<HttpQuestion>),
     /// A DNS question to one server.
-    Dns(DnsQuestion),
+    Dns(Box<DnsQuestion>),
     /// A TLS handshake and the chain it shows.
     Tls(TlsQuestion),
 }

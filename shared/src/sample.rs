@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::evidence::{Certificate, DnsEvidence, Evidence, Hop, Part, TlsEvidence, Tried};
+pub use self::evidence::{Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Part, TlsEvidence, Tried};
 pub use self::reason::Reason;
 use crate::hash::fnv1a128;
 use crate::id::{CheckId, ProbeId, RegionId};
@@ -259,10 +259,15 @@ impl From<TraceId> for String {
 /// A `detail` from a text that a target may have written: one line, no control characters, at most
 /// [`MAX_DETAIL_LEN`] bytes, so that it can't draw on a terminal or break a log line.
 pub fn detail(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len().min(MAX_DETAIL_LEN));
+    clean(text, MAX_DETAIL_LEN)
+}
+
+/// `text` as [`detail`] cleans it, cut after `limit` bytes.
+pub fn clean(text: &str, limit: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(limit));
     for c in text.chars() {
         let c = if c.is_control() || is_format(c) { ' ' } else { c };
-        if MAX_DETAIL_LEN < clean.len() + c.len_utf8() {
+        if limit < clean.len() + c.len_utf8() {
             break;
         }
         clean.push(c);

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use nines_probe::prober::Observation;
-use nines_shared::check::{DnsExpect, DnsQuestion, HttpQuestion, HttpVersion, Question, TlsQuestion};
+use nines_shared::check::{DnsQuestion, HttpQuestion, HttpVersion, Question, TlsQuestion};
 use nines_shared::sample::{Outcome, Phase, Reason};
 use nines_tests::process::Process;
 use nines_tests::real::{certificate, fails, free_ports, is_up, look};
@@ -119,13 +119,7 @@ fn knot_answers_what_its_zone_says_and_its_refusals_are_told_apart() {
 
     let ask = |name: &str, kind: &str| {
         let server = format!("udp://{address}").parse().unwrap();
-        let expect = DnsExpect::default();
-        look(Question::Dns(DnsQuestion {
-            name: name.to_owned(),
-            record_type: kind.parse().unwrap(),
-            server: Some(server),
-            expect,
-        }))
+        look(Question::Dns(Box::new(DnsQuestion::new(name, kind.parse().unwrap(), Some(server)))))
     };
     for (name, kind, answer) in [
         ("shop.example", "A", "192.0.2.10"),

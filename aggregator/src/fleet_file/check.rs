@@ -127,7 +127,7 @@ fn harmless() -> Question {
 /// The one question of a check.
 fn question(table: &Table<'_>) -> Option<Question> {
     let http = table.get("http").map(|value| (http::read(&value).map(|http| Question::Http(Box::new(http))), value));
-    let dns = table.get("dns").map(|value| (dns::read(&value).map(Question::Dns), value));
+    let dns = table.get("dns").map(|value| (dns::read(&value).map(|dns| Question::Dns(Box::new(dns))), value));
     let tls = table.get("tls").map(|value| (tls::read(&value).map(Question::Tls), value));
     let mut asked = [http, dns, tls].into_iter().flatten();
     let Some((first, _)) = asked.next() else {

@@ -38,7 +38,7 @@ fn status(value: &Value<'_>) -> Option<StatusRange> {
 }
 
 /// A regular expression; of the engine's many lines only the last says what is wrong.
-fn regex(value: &Value<'_>) -> Option<Regex> {
+pub(super) fn regex(value: &Value<'_>) -> Option<Regex> {
     let short = |error: &dyn Display| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default().trim();

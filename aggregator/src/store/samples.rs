@@ -476,6 +476,7 @@ mod tests {
             rcode: "NOERROR".to_owned(),
             answers: vec!["192.0.2.10".to_owned()],
             ttl_s: Some(60),
+            ..DnsEvidence::default()
         };
         let address = Some("[2001:db8::1]:443".parse().unwrap());
         Sample {

@@ -9,8 +9,7 @@ use std::process::ExitCode;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{
-    Check, DnsExpect, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, RecordType,
-    TlsQuestion,
+    Check, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, RecordType, TlsQuestion,
 };
 use nines_shared::duration::parse_ms;
 use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, SampleKind, TraceId};
@@ -142,12 +141,7 @@ fn question(target: &str, server: Option<DnsServer>, ca_pem: Option<String>) -> 
     if let Some(rest) = target.strip_prefix("dns:") {
         let (name, record_type) = rest.split_once('/').unwrap_or((rest, "A"));
         let record_type: RecordType = record_type.parse()?;
-        return Ok(Question::Dns(DnsQuestion {
-            name: name.to_owned(),
-            record_type,
-            server,
-            expect: DnsExpect::default(),
-        }));
+        return Ok(Question::Dns(Box::new(DnsQuestion::new(name, record_type, server))));
     }
     if server.is_some() {
         return Err("--server goes with dns:NAME only".to_owned());

@@ -5,16 +5,19 @@
 
 mod answer;
 mod exchange;
+mod judge;
+mod present;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::Name;
-use nines_shared::check::{DnsQuestion, DnsServer};
-use nines_shared::sample::{DnsEvidence, Phase, Reason};
+use nines_shared::check::{DnsQuestion, DnsServer, RecordType};
+use nines_shared::sample::{DnsEvidence, DnsFlags, MAX_DETAIL_LEN, Phase, Reason, detail};
 
 use super::failure::Failure;
 use super::record::Record;
 use super::{Look, resolve};
+use exchange::{Query, Reply};
 
 /// The port that DNS servers listen on.
 const PORT: u16 = 53;
@@ -22,22 +25,42 @@ const PORT: u16 = 53;
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
     let server = server_of(look, question)?;
-    let name = name_of(&question.name)?;
+    let query = query_of(question)?;
     record.contact(server.address);
     record.enter(Phase::Resolve);
-    let query = exchange::Query { name, record_type: answer::proto_type(question.record_type) };
     let reply = exchange::exchange(&query, server, look.prober.vantage.source, record).await?;
     record.leave();
-    let found = answer::read(&reply.message, &query.name, question.record_type);
-    let evidence = DnsEvidence {
-        transport: if reply.tcp { "tcp" } else { "udp" }.to_owned(),
-        rcode: answer::rcode_name(reply.message.metadata.response_code),
-        answers: found.answers,
-        ttl_s: found.ttl_s,
-    };
-    let verdict = answer::judge(question, &evidence);
+    let (evidence, verdict) = judged(question, &query, &reply);
     record.evidence.dns = Some(evidence);
     verdict
+}
+
+/// What `reply` shows, and whether it is what `question` expects.
+fn judged(question: &DnsQuestion, query: &Query, reply: &Reply) -> (DnsEvidence, Result<(), Failure>) {
+    let mut found = answer::read(&reply.message, &query.name, question.record_type);
+    let head = &reply.message.metadata;
+    let section = |wanted: &[String], records| if wanted.is_empty() { Vec::new() } else { answer::section(records) };
+    let mut evidence = DnsEvidence {
+        transport: if reply.tcp { "tcp" } else { "udp" }.to_owned(),
+        rcode: answer::rcode_name(head.response_code),
+        answers: std::mem::take(&mut found.answers),
+        ttl_s: found.ttl_s.as_ref().map(|ttl| *ttl.start()),
+        flags: DnsFlags {
+            aa: head.authoritative,
+            ad: head.authentic_data,
+            ra: head.recursion_available,
+            tc: reply.truncated,
+        },
+        serial: found.serial,
+        authority: section(&question.expect.authority, &reply.message.authorities),
+        additional: section(&question.expect.additional, &reply.message.additionals),
+    };
+    let verdict = judge::judge(question, &evidence, &found);
+    let lists = [&mut evidence.answers, &mut evidence.authority, &mut evidence.additional];
+    for text in lists.into_iter().flatten().filter(|text| MAX_DETAIL_LEN < text.len()) {
+        *text = detail(text);
+    }
+    (evidence, verdict)
 }
 
 /// Who is asked. A server that the check names must pass the rule; the machine's own resolver is the
@@ -56,6 +79,15 @@ fn server_of(look: &Look<'_>, question: &DnsQuestion) -> Result<DnsServer, Failu
             Ok(DnsServer { tcp: false, address: SocketAddr::new(first, PORT) })
         }
     }
+}
+
+fn query_of(question: &DnsQuestion) -> Result<Query, Failure> {
+    let record_type = present::proto_type(question.record_type);
+    let name = match question.name.parse::<IpAddr>() {
+        Ok(address) if question.record_type == RecordType::Ptr => Name::from(address),
+        Ok(_) | Err(_) => name_of(&question.name)?,
+    };
+    Ok(Query { name, record_type, recursion: question.recursion })
 }
 
 fn name_of(name: &str) -> Result<Name, Failure> {

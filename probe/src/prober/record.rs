@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) session: Option<Session>,
     /// Something that the deadline's detail should mention.
     pub(crate) remark: Option<String>,
+    /// What the deadline means, where that is known better than by the phase it falls in.
+    pub(crate) overdue: Option<Failure>,
     phases: Phases,
     started: Instant,
     running: Option<(Phase, Instant)>,
@@ -33,6 +35,7 @@ impl Record {
             evidence: Evidence::default(),
             session: None,
             remark: None,
+            overdue: None,
             phases: Phases::default(),
             started: Instant::now(),
             running: None,
@@ -110,6 +113,9 @@ impl Record {
         let mut detail = format!("not done within the deadline, {} ms after the start", self.elapsed_us() / 1_000);
         if let Some(remark) = &self.remark {
             detail = format!("{detail}; {remark}");
+        }
+        if let Some(overdue) = &self.overdue {
+            return Failure { detail: format!("{}; {detail}", overdue.detail), ..overdue.clone() };
         }
         Failure::theirs(timeout_in(phase), phase, detail)
     }

@@ -60,9 +60,13 @@ fn of_http(http: &HttpQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
 }
 
 fn of_dns(dns: &DnsQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
-    let wanted = dns.expect.rcode.as_deref().unwrap_or("NOERROR");
+    let wanted = dns.expect.rcode.as_ref().map_or_else(|| "NOERROR".to_owned(), ToString::to_string);
+    let expected = |rcode: &str| match &dns.expect.rcode {
+        Some(rcodes) => rcodes.contains(rcode),
+        None => rcode == "NOERROR",
+    };
     let rcode = match &seen.evidence.dns {
-        Some(answer) if answer.rcode.eq_ignore_ascii_case(wanted) => Held::Yes,
+        Some(answer) if expected(&answer.rcode) => Held::Yes,
         Some(_) => Held::No,
         None => Held::Unknown,
     };

@@ -146,7 +146,7 @@ pub struct Certificate {
 }
 
 /// The answer of a DNS check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsEvidence {
     /// `udp` or `tcp`: how the answer came.
     pub transport: String,
@@ -158,4 +158,37 @@ pub struct DnsEvidence {
     /// The lowest TTL among them, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<u32>,
+    /// The flags that are set.
+    #[serde(default, skip_serializing_if = "DnsFlags::is_empty")]
+    pub flags: DnsFlags,
+    /// The serial of the SOA record among the answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// What is in the authority section, where the check expects something of it: type and data, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authority: Vec<String>,
+    /// The additional section likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional: Vec<String>,
+}
+
+/// The flags of a DNS answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DnsFlags {
+    /// The server speaks for the zone.
+    pub aa: bool,
+    /// The server says that it validated the answer (DNSSEC).
+    pub ad: bool,
+    /// The server recurses.
+    pub ra: bool,
+    /// The answer over UDP was cut short, and came over TCP.
+    pub tc: bool,
+}
+
+impl DnsFlags {
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

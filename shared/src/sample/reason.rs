@@ -64,9 +64,9 @@ reasons! {
     DnsAnswers = "dns_answers",
     /// The server's address did not take the question (refused or reset).
     DnsUnreachable = "dns_unreachable",
-    /// The server answers, with another question's id.
+    /// The server answers within the deadline, but only with another question's id or name.
     DnsWrongId = "dns_wrong_id",
-    /// The names lead back to one of themselves.
+    /// The aliases (CNAME) lead back to one of themselves, or are too many.
     DnsCnameLoop = "dns_cname_loop",
     /// A server that the zone is delegated to does not speak for it.
     DnsLame = "dns_lame",

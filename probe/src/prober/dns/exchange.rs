@@ -29,12 +29,16 @@ const DATAGRAM: usize = 4_096;
 pub(super) struct Query {
     pub(super) name: Name,
     pub(super) record_type: RecordType,
+    /// Whether the server is to find the answer elsewhere if it does not have it.
+    pub(super) recursion: bool,
 }
 
 /// An answer to the question asked.
 pub(super) struct Reply {
     pub(super) message: Message,
     pub(super) tcp: bool,
+    /// Whether an answer over UDP was cut short before this one.
+    pub(super) truncated: bool,
 }
 
 /// Asks `server`. Without EDNS a second time where the server does not know EDNS (RFC 6891 §7).
@@ -58,15 +62,20 @@ async fn once(
     source: Option<IpAddr>,
     record: &mut Record,
 ) -> Result<Reply, Failure> {
-    if !server.tcp {
-        let message = over_udp(outgoing, server.address, source, record).await?;
-        if !message.metadata.truncation {
-            return Ok(Reply { message, tcp: false });
-        }
-        record.remark = Some("the answer over UDP was truncated, and TCP was tried".to_owned());
+    if server.tcp {
+        let message = over_tcp(outgoing, server.address, source).await?;
+        return Ok(Reply { message, tcp: true, truncated: false });
     }
-    let message = over_tcp(outgoing, server.address, source).await?;
-    Ok(Reply { message, tcp: true })
+    let message = over_udp(outgoing, server.address, source, record).await?;
+    if !message.metadata.truncation {
+        return Ok(Reply { message, tcp: false, truncated: false });
+    }
+    record.remark = Some("the answer over UDP was truncated, and TCP was tried".to_owned());
+    let message = over_tcp(outgoing, server.address, source).await.map_err(|failure| {
+        let detail = format!("the answer over UDP was truncated, and over TCP: {}", failure.detail);
+        Failure { detail, ..failure }
+    })?;
+    Ok(Reply { message, tcp: true, truncated: true })
 }
 
 /// A question as it goes out.
@@ -84,7 +93,7 @@ impl<'q> Outgoing<'q> {
         rand::fill(&mut random).map_err(|_no_detail| internal("no random bytes for the question's id".to_owned()))?;
         let id = u16::from_be_bytes(random);
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-        message.metadata.recursion_desired = true;
+        message.metadata.recursion_desired = query.recursion;
         message.add_query(Asked::query(query.name.clone(), query.record_type));
         if edns {
             let mut options = Edns::new();
@@ -142,11 +151,14 @@ async fn over_udp(
         if outgoing.has_id(bytes) {
             let message = decode(bytes)?;
             if outgoing.is_answered_by(&message) {
+                record.overdue = None;
                 return Ok(message);
             }
         }
         passed_over = passed_over.saturating_add(1);
-        record.remark = Some(format!("{passed_over} datagrams came that do not answer the question"));
+        let detail =
+            format!("{server} sent {passed_over} datagrams, and none answers the question: other ids or names");
+        record.overdue = Some(Failure::theirs(Reason::DnsWrongId, Phase::Resolve, detail));
     }
 }
 

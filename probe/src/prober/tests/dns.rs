@@ -3,7 +3,7 @@
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_proto::rr::{Name, RData, Record};
-use nines_shared::check::{DnsExpect, DnsQuestion, DnsServer, RecordType};
+use nines_shared::check::{DnsQuestion, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -71,16 +71,11 @@ fn good(question: &Message) -> Vec<u8> {
 }
 
 fn question(server: SocketAddr) -> DnsQuestion {
-    DnsQuestion {
-        name: "Shop.Example".into(),
-        record_type: RecordType::A,
-        server: Some(DnsServer { tcp: false, address: server }),
-        expect: DnsExpect::default(),
-    }
+    DnsQuestion::new("Shop.Example", RecordType::A, Some(format!("udp://{server}").parse().unwrap()))
 }
 
 async fn ask(question: DnsQuestion, timeout_ms: i64) -> Observation {
-    prober().run(&check(Question::Dns(question), timeout_ms), TRACE).await
+    prober().run(&check(Question::Dns(Box::new(question)), timeout_ms), TRACE).await
 }
 
 #[tokio::test]
@@ -108,9 +103,9 @@ async fn every_fault_of_a_server_has_its_reason() {
     let table = [
         ("silence", udp(|_| Vec::new()).await, Reason::DnsTimeout),
         ("nobody", targets::nobody().await, Reason::DnsUnreachable),
-        ("a wrong id", udp(wrong_id).await, Reason::DnsTimeout),
-        ("another question", udp(wrong_name).await, Reason::DnsTimeout),
-        ("the question itself", udp(|question| vec![question.to_vec().unwrap()]).await, Reason::DnsTimeout),
+        ("a wrong id", udp(wrong_id).await, Reason::DnsWrongId),
+        ("another question", udp(wrong_name).await, Reason::DnsWrongId),
+        ("the question itself", udp(|question| vec![question.to_vec().unwrap()]).await, Reason::DnsWrongId),
         ("half an answer", udp(malformed).await, Reason::DnsMalformed),
         ("truncated, and nobody on TCP", udp(truncated).await, Reason::DnsUnreachable),
         ("NXDOMAIN", udp(|question| vec![coded(question, ResponseCode::NXDomain)]).await, Reason::DnsNxdomain),
@@ -130,7 +125,7 @@ async fn every_fault_of_a_server_has_its_reason() {
 async fn a_server_on_loopback_is_forbidden_unless_allowed() {
     let server = udp(|question| vec![good(question)]).await;
     let strict = Prober::new(Vantage::default());
-    let seen = strict.run(&check(Question::Dns(question(server)), SHORT_MS), TRACE).await;
+    let seen = strict.run(&check(Question::Dns(Box::new(question(server))), SHORT_MS), TRACE).await;
     assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve));
     assert_eq!(seen.evidence.address, None);
 }
@@ -173,7 +168,7 @@ async fn over_tcp_nonsense_is_nonsense() {
     })
     .await;
     let mut asked = question(other);
-    asked.server = Some(DnsServer { tcp: true, address: other });
+    asked.server = Some(format!("tcp://{other}").parse().unwrap());
     assert_eq!(verdict(&ask(asked, LONG_MS).await), down(Reason::DnsMalformed, Phase::Resolve));
 }
 
