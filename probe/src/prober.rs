@@ -35,7 +35,6 @@ pub use connect::Pin;
 use failure::Failure;
 use record::Record;
 use resolve::Resolver;
-pub(crate) use tls::name_of as version_name;
 use trust::Trusts;
 
 /// How long a retry waits: immediate ones would all meet the same hiccup.

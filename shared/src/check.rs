@@ -27,7 +27,9 @@ pub use self::http::{
 };
 pub use self::http_expect::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
 pub use self::reach::{Addresses, Family, Reach};
-pub use self::tls::{MAX_EXPECTED_NAMES, MAX_PINS, Pin, TlsExpect, TlsQuestion, TlsVersion};
+pub use self::tls::{
+    CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, Pin, StartTls, TlsExpect, TlsQuestion, TlsVersion,
+};
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
 use crate::secret::Secret;

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::evidence::{Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Part, TlsEvidence, Tried};
+pub use self::evidence::{Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Offer, Part, TlsEvidence, Tried};
 pub use self::reason::Reason;
 use crate::hash::fnv1a128;
 use crate::id::{CheckId, ProbeId, RegionId};

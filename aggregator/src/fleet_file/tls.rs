@@ -1,17 +1,23 @@
 //! `check.tls`: a handshake and what is expected of the chain.
 
-use nines_shared::check::{TlsExpect, TlsQuestion, TlsVersion};
+use nines_shared::check::{HostPort, StartTls, TlsExpect, TlsQuestion, TlsVersion};
 
 use super::reader::Value;
 use super::{ca, reach};
 
-const VERSIONS: &[(&str, TlsVersion)] = &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+/// Below these no handshake is made, so that nothing older can be the lowest that is acceptable.
+const SPOKEN: &[(&str, TlsVersion)] = &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+const VERSIONS: &[(&str, TlsVersion)] =
+    &[("1.0", TlsVersion::Tls10), ("1.1", TlsVersion::Tls11), ("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+const STARTTLS: &[(&str, StartTls)] =
+    &[("smtp", StartTls::Smtp), ("imap", StartTls::Imap), ("pop3", StartTls::Pop3), ("postgres", StartTls::Postgres)];
 
 /// The question that `value` describes.
 pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
     let table = value.table()?;
     let address = table.need("address", "write where to connect: address = \"shop.example:443\"");
-    let address = address.and_then(|value| value.parse());
+    let starttls = table.get_if("starttls", |value| value.one_of(STARTTLS));
+    let address = address.and_then(|value| where_to(&value, starttls.flatten()));
     let reach = reach::read(&table);
     let server_name = table.get_if("server_name", server_name);
     let ca_pem = table.get_if("ca", ca::read);
@@ -23,10 +29,21 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
         reach: reach?,
         server_name: server_name?,
         ca_pem: ca_pem?,
+        starttls: starttls?,
         verify: verify?,
         expect: expect?,
         ..TlsQuestion::at(address?)
     })
+}
+
+/// Where to connect; with STARTTLS the port may be left to the protocol.
+fn where_to(value: &Value<'_>, starttls: Option<StartTls>) -> Option<HostPort> {
+    let text = value.text()?;
+    let (host, port) = (url::Host::parse(text), starttls.map(StartTls::port));
+    match (host, port) {
+        (Ok(host), Some(port)) => Some(HostPort { host, port }),
+        (Ok(_) | Err(_), _) => value.parse(),
+    }
 }
 
 fn verify(value: &Value<'_>, pinned: bool) -> Option<bool> {
@@ -51,11 +68,15 @@ fn server_name(value: &Value<'_>) -> Option<String> {
 fn expect(value: &Value<'_>) -> Option<TlsExpect> {
     let table = value.table()?;
     let valid_for_ms = table.get_if("valid_for", Value::duration_ms);
-    let min_version = table.get_if("min_version", |value| value.one_of(VERSIONS));
+    let min_version = table.get_if("min_version", |value| value.one_of(SPOKEN));
     let alpn = table.get_if("alpn", Value::words);
     let issuer = table.get_if("issuer", Value::words);
     let names = table.get_or("names", Vec::new(), |value| value.list(server_name));
     let pins = table.get_or("pins", Vec::new(), |value| value.list(Value::parse));
+    let versions = |key| table.get_or(key, Vec::new(), |value| value.list(|item| item.one_of(VERSIONS)));
+    let (versions, refuses) = (versions("versions"), versions("refuses"));
+    let suites = |key| table.get_or(key, Vec::new(), |value| value.list(Value::parse));
+    let (ciphers, refuses_ciphers) = (suites("ciphers"), suites("refuses_ciphers"));
     table.finish();
     Some(TlsExpect {
         valid_for_ms: valid_for_ms?,
@@ -64,5 +85,9 @@ fn expect(value: &Value<'_>) -> Option<TlsExpect> {
         issuer: issuer?,
         names: names?,
         pins: pins?,
+        versions: versions?,
+        refuses: refuses?,
+        ciphers: ciphers?,
+        refuses_ciphers: refuses_ciphers?,
     })
 }

@@ -1,10 +1,16 @@
 //! The TLS handshake: timed, what was shown kept, its failures told apart.
 
+mod answer;
+mod hello;
+mod learn;
+mod legacy;
 mod refusal;
 mod session;
+mod starttls;
 
 use std::sync::Arc;
 
+use nines_shared::check::{StartTls, TlsVersion};
 use nines_shared::sample::{Phase, Reason};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::ServerName;
@@ -18,6 +24,9 @@ use super::failure::Failure;
 use super::record::Record;
 use super::trust::Alpn;
 
+pub(crate) use answer::Answer;
+pub(crate) use hello::Asked;
+pub(crate) use learn::learn;
 pub(crate) use refusal::{reason_of, tls_error};
 pub(crate) use session::Session;
 
@@ -31,6 +40,8 @@ pub(crate) struct Terms<'t> {
     pub(crate) alpn: Alpn,
     /// The one protocol to offer by ALPN, instead of those of `alpn`.
     pub(crate) protocol: Option<&'t str>,
+    /// The protocol that is spoken before TLS, where one is.
+    pub(crate) starttls: Option<StartTls>,
     /// Whether a chain that is not valid for the name fails the handshake.
     pub(crate) verify: bool,
     /// What to show where the target wants a certificate of ours; nothing where `None`.
@@ -40,14 +51,14 @@ pub(crate) struct Terms<'t> {
 impl<'t> Terms<'t> {
     /// A handshake with `name` that Mozilla's roots must vouch for, without ALPN.
     pub(crate) const fn with(name: &'t Host<&'t str>) -> Self {
-        Self { name, ca_pem: None, alpn: Alpn::None, protocol: None, verify: true, client: None }
+        Self { name, ca_pem: None, alpn: Alpn::None, protocol: None, starttls: None, verify: true, client: None }
     }
 }
 
 /// A TLS session over `stream`. Whatever the target showed is in `record`, whether or not it was enough.
 pub(crate) async fn secure(
     look: &Look<'_>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     terms: Terms<'_>,
     record: &mut Record,
 ) -> Result<TlsStream<TcpStream>, Failure> {
@@ -62,6 +73,9 @@ pub(crate) async fn secure(
         config.client_auth_cert_resolver = Arc::clone(client);
     }
     record.enter(Phase::Tls);
+    if let Some(protocol) = terms.starttls {
+        starttls::agree(&mut stream, protocol).await?;
+    }
     let ended = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     record.leave();
     match ended {
@@ -73,7 +87,11 @@ pub(crate) async fn secure(
             let session = Session::refused(witness);
             let failure = refusal::of_handshake(&error, session.shown());
             record.session = Some(session);
-            Err(failure)
+            if !legacy::is_suspected(&error) {
+                return Err(failure);
+            }
+            record.foregone = Some(failure.clone());
+            Err(legacy::explain(look, &terms, failure, record).await)
         }
     }
 }
@@ -86,5 +104,15 @@ fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, String> {
         }
         Host::Ipv4(v4) => Ok(ServerName::from(std::net::IpAddr::V4(*v4))),
         Host::Ipv6(v6) => Ok(ServerName::from(std::net::IpAddr::V6(*v6))),
+    }
+}
+
+/// The name of a protocol version by its number, known or not.
+pub(crate) fn version_name(number: u16) -> String {
+    let known = [TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12, TlsVersion::Tls13];
+    match known.into_iter().find(|version| version.number() == number) {
+        Some(version) => version.to_string(),
+        None if number == 0x0300 => "SSLv3".to_owned(),
+        None => format!("TLS 0x{number:04x}"),
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) evidence: Evidence,
     /// The last TLS session; becomes evidence in the end, where that is wanted.
     pub(crate) session: Option<Session>,
+    /// What has failed already, while its cause is still looked for: the deadline does not change it.
+    pub(crate) foregone: Option<Failure>,
     /// Something that the deadline's detail should mention.
     pub(crate) remark: Option<String>,
     /// What the deadline means, where that is known better than by the phase it falls in.
@@ -34,6 +36,7 @@ impl Record {
         Self {
             evidence: Evidence::default(),
             session: None,
+            foregone: None,
             remark: None,
             overdue: None,
             phases: Phases::default(),
@@ -109,6 +112,9 @@ impl Record {
 
     /// What the deadline means here: the target did not get the phase done that runs now.
     pub(crate) fn timed_out(&self) -> Failure {
+        if let Some(foregone) = &self.foregone {
+            return foregone.clone();
+        }
         let phase = self.running.map_or(Phase::Resolve, |(phase, _since)| phase);
         let mut detail = format!("not done within the deadline, {} ms after the start", self.elapsed_us() / 1_000);
         if let Some(remark) = &self.remark {

@@ -1,6 +1,7 @@
 //! The TLS check: a full handshake, a chain that is valid for the name, and what else is expected of it.
 
 mod judge;
+mod offers;
 
 use nines_shared::check::TlsQuestion;
 use nines_shared::sample::Reason;
@@ -12,7 +13,7 @@ use super::handshake::{self, Terms};
 use super::record::Record;
 use super::{Look, connect};
 
-pub(crate) use judge::{judge, name_of};
+pub(crate) use judge::judge;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Record) -> Result<(), Failure> {
@@ -25,16 +26,17 @@ pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Re
     let terms = Terms {
         ca_pem: question.ca_pem.as_deref(),
         protocol: question.expect.alpn.as_deref(),
+        starttls: question.starttls,
         verify: question.verify,
         ..Terms::with(&name)
     };
     let mut secured = handshake::secure(look, stream, terms, record).await.map_err(without_http)?;
     // A farewell, so that the target's log does not show a reset. It need not arrive.
     let _gone_already = secured.shutdown().await;
-    match &record.session {
-        Some(session) => judge(&question.expect, session, look.prober.clock.now()),
-        None => Ok(()),
+    if let Some(session) = &record.session {
+        judge(&question.expect, session, look.prober.clock.now())?;
     }
+    offers::judge(look, &question.expect, &terms, record).await
 }
 
 /// Where no HTTP is spoken, a protocol that the target does not agree on is not a version of HTTP.

@@ -98,7 +98,7 @@ fn of_tls(tls: &TlsQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
     let name = tls.server_name.clone().unwrap_or_else(|| tls.address.host.to_string());
     let mut marks = vec![Mark { held: valid, text: format!("chain is valid for {name}") }];
     if let Some(version) = tls.expect.min_version {
-        let text = format!("version is at least {}", crate::prober::version_name(version));
+        let text = format!("version is at least {version}");
         marks.push(Mark { held: after(&Reason::TlsVersion), text });
     }
     if let Some(ms) = tls.expect.valid_for_ms {

@@ -1,17 +1,26 @@
 //! The TLS question: a handshake, and what is expected of the chain.
 
+mod cipher;
 mod pin;
+mod starttls;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{HostPort, Reach};
 
+pub use self::cipher::CipherSuite;
 pub use self::pin::Pin;
+pub use self::starttls::StartTls;
 
 /// The most pins of one question.
 pub const MAX_PINS: usize = 16;
 /// The most names that one question wants a certificate to cover.
 pub const MAX_EXPECTED_NAMES: usize = 100;
+
+/// The most versions and cipher suites that one question asks about: each takes a connection.
+pub const MAX_OFFERS: usize = 16;
 
 /// A TLS handshake, and what is expected of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +37,9 @@ pub struct TlsQuestion {
     /// Trust these roots (PEM) instead of Mozilla's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
+    /// The protocol that is spoken before TLS, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starttls: Option<StartTls>,
     /// Whether the chain must be valid for the name. Where not, it is described and judged all the same.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub verify: bool,
@@ -49,7 +61,7 @@ impl TlsQuestion {
     /// A handshake at `address` that expects only a chain that is valid for the address's host.
     pub fn at(address: HostPort) -> Self {
         let (reach, expect) = (Reach::default(), TlsExpect::default());
-        Self { address, reach, server_name: None, ca_pem: None, verify: true, expect }
+        Self { address, reach, server_name: None, ca_pem: None, starttls: None, verify: true, expect }
     }
 
     /// Tells `push` the key and the mend of every rule that the question breaks.
@@ -62,6 +74,19 @@ impl TlsQuestion {
         if MAX_EXPECTED_NAMES < expect.names.len() {
             let mend = format!("{} names are too many; at most {MAX_EXPECTED_NAMES}", expect.names.len());
             push("tls.expect.names", mend);
+        }
+        if MAX_OFFERS < expect.offers() {
+            let mend = format!(
+                "{} versions and ciphers are too many, since each takes a connection; at most {MAX_OFFERS}",
+                expect.offers()
+            );
+            push(if expect.ciphers.is_empty() { "tls.expect.refuses_ciphers" } else { "tls.expect.ciphers" }, mend);
+        }
+        if let Some(version) = expect.versions.iter().find(|version| expect.refuses.contains(version)) {
+            push("tls.expect.refuses", format!("{version} can't be both offered and refused"));
+        }
+        if let Some(suite) = expect.ciphers.iter().find(|suite| expect.refuses_ciphers.contains(suite)) {
+            push("tls.expect.refuses_ciphers", format!("{suite} can't be both offered and refused"));
         }
         if expect.alpn.as_ref().is_some_and(|name| !(1..=255).contains(&name.len())) {
             push("tls.expect.alpn", "a protocol's name has 1 to 255 bytes, such as h2 or http/1.1".to_owned());
@@ -91,15 +116,68 @@ pub struct TlsExpect {
     /// One of the keys of the chain as it was verified must be one of these; without verification, the target's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<Pin>,
+    /// Protocol versions that the target must take, each by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<TlsVersion>,
+    /// Protocol versions that the target must not take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refuses: Vec<TlsVersion>,
+    /// Cipher suites that the target must take, each by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ciphers: Vec<CipherSuite>,
+    /// Cipher suites that the target must not take.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refuses_ciphers: Vec<CipherSuite>,
+}
+
+impl TlsExpect {
+    /// How many versions and cipher suites are asked about.
+    pub fn offers(&self) -> usize {
+        self.versions.len() + self.refuses.len() + self.ciphers.len() + self.refuses_ciphers.len()
+    }
 }
 
 /// A TLS protocol version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TlsVersion {
+    /// TLS 1.0, RFC 2246: nobody should take it any more (RFC 8996).
+    #[serde(rename = "1.0")]
+    Tls10,
+    /// TLS 1.1, RFC 4346: nobody should take it any more (RFC 8996).
+    #[serde(rename = "1.1")]
+    Tls11,
     /// TLS 1.2, RFC 5246.
     #[serde(rename = "1.2")]
     Tls12,
     /// TLS 1.3, RFC 8446.
     #[serde(rename = "1.3")]
     Tls13,
+}
+
+impl TlsVersion {
+    /// Its name in evidence, such as `TLSv1.2`. Names sort as versions do.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tls10 => "TLSv1.0",
+            Self::Tls11 => "TLSv1.1",
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        }
+    }
+
+    /// Its number in handshakes.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Tls10 => 0x0301,
+            Self::Tls11 => 0x0302,
+            Self::Tls12 => 0x0303,
+            Self::Tls13 => 0x0304,
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }

@@ -110,6 +110,20 @@ pub struct TlsEvidence {
     /// Why the chain would have been refused, where the check does not verify it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified: Option<String>,
+    /// What the target was asked to take beside the handshake, and what it took.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
+}
+
+/// A version or cipher suite that a target was asked to take, alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// `TLSv1.0`, or the suite's IANA name.
+    pub asked: String,
+    /// What the target chose, or that it did not: `TLSv1.0 TLS_RSA_WITH_AES_128_CBC_SHA`, `alert 70`, `closed`.
+    pub answer: String,
+    /// Whether it took what was asked.
+    pub taken: bool,
 }
 
 /// What a certificate says, valid or not.

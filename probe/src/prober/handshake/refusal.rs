@@ -19,11 +19,16 @@ const DAY_S: u64 = 86_400;
 
 /// Why a handshake failed; `shown` is what the target had shown by then.
 pub(super) fn of_handshake(error: &io::Error, shown: Option<&Shown>) -> Failure {
-    let theirs = |reason| Failure::theirs(reason, Phase::Tls, error.to_string());
     if let Some(tls) = tls_error(error) {
         let (reason, detail) = of_tls(tls, shown);
         return Failure::theirs(reason, Phase::Tls, detail);
     }
+    of_io(error)
+}
+
+/// Why the connection under a handshake failed.
+pub(super) fn of_io(error: &io::Error) -> Failure {
+    let theirs = |reason| Failure::theirs(reason, Phase::Tls, error.to_string());
     match error.kind() {
         ErrorKind::TimedOut => theirs(Reason::TlsTimeout),
         ErrorKind::UnexpectedEof

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nines_shared::sample::{TlsEvidence, detail};
+use nines_shared::sample::{Offer, TlsEvidence, detail};
 use rustls::{CipherSuite, ClientConnection, ProtocolVersion};
 
 use crate::prober::chain;
@@ -15,6 +15,8 @@ pub(crate) struct Session {
     cipher: Option<CipherSuite>,
     alpn: Option<Vec<u8>>,
     witness: Arc<Witness>,
+    /// What the target was asked to take beside it.
+    pub(crate) offers: Vec<Offer>,
 }
 
 impl Session {
@@ -25,12 +27,13 @@ impl Session {
             cipher: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             witness,
+            offers: Vec::new(),
         }
     }
 
     /// What a handshake that failed has left.
     pub(super) fn refused(witness: Arc<Witness>) -> Self {
-        Self { version: None, cipher: None, alpn: None, witness }
+        Self { version: None, cipher: None, alpn: None, witness, offers: Vec::new() }
     }
 
     /// What the target showed, where it came so far.
@@ -61,6 +64,7 @@ impl Session {
             // rustls names TLS 1.3 suites TLS13_…; the registry of IANA names them TLS_….
             cipher: self.cipher.and_then(|suite| suite.as_str()).map(|name| name.replacen("TLS13_", "TLS_", 1)),
             alpn: self.alpn.as_deref().map(|name| detail(&String::from_utf8_lossy(name))),
+            offers: self.offers.clone(),
             ..TlsEvidence::default()
         };
         let Some(shown) = self.shown() else { return evidence };

@@ -3,6 +3,8 @@
 mod chains;
 mod expect;
 mod fixture;
+mod offers;
+mod starttls;
 
 use std::sync::Arc;
 

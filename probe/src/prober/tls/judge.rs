@@ -1,6 +1,6 @@
 //! PURE: whether a session whose handshake was done is what a check expects.
 
-use nines_shared::check::{Pin, TlsExpect, TlsVersion};
+use nines_shared::check::{Pin, TlsExpect};
 use nines_shared::duration::Shown as For;
 use nines_shared::sample::{Phase, Reason, detail};
 use nines_shared::time::Timestamp;
@@ -19,9 +19,9 @@ use crate::prober::trust::Shown;
 /// the target's own key is proven.
 pub(crate) fn judge(expect: &TlsExpect, session: &Session, now: Timestamp) -> Result<(), Failure> {
     if let (Some(wanted), Some(version)) = (expect.min_version, session.version())
-        && version.as_str() < name_of(wanted)
+        && version.as_str() < wanted.name()
     {
-        let detail = format!("{version} was agreed on; at least {} is wanted", name_of(wanted));
+        let detail = format!("{version} was agreed on; at least {wanted} is wanted");
         return Err(theirs(Reason::TlsVersion, detail));
     }
     if let Some(wanted) = &expect.alpn
@@ -112,12 +112,4 @@ fn pins(expect: &TlsExpect, session: &Session, shown: &Shown) -> Result<(), Fail
         None => format!("the target's own key, {own}, is not pinned"),
     };
     Err(theirs(Reason::TlsPin, detail))
-}
-
-/// The name of `version` in evidence. Names sort as versions do.
-pub(crate) const fn name_of(version: TlsVersion) -> &'static str {
-    match version {
-        TlsVersion::Tls12 => "TLSv1.2",
-        TlsVersion::Tls13 => "TLSv1.3",
-    }
 }
