@@ -4,6 +4,7 @@
 //! stdout through `anstream`, which drops colour in a pipe and for `NO_COLOR`, and everything else to
 //! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
 
+pub mod check;
 pub mod config;
 pub mod export;
 pub mod failure;
@@ -40,9 +41,10 @@ use crate::logging::{self, LogFormat};
 Examples:
   nines quickstart                       the whole of it on this machine, with a demo outage
   nines config check fleet.toml          every error at once, with its line
+  nines check shop-home                  one check of nines.toml, now, drawn
   nines serve --config fleet.toml        the aggregator
 
-Exit codes: 0 good, 64 usage, 69 unavailable, 74 I/O, 78 configuration")]
+Exit codes: 0 good, 64 usage, 69 unavailable, 74 I/O, 78 configuration; check: 0 up, 1 degraded, 2 down, 3 inconclusive")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -68,6 +70,7 @@ pub struct Global {
 enum Command {
     Quickstart(quickstart::Args),
     Serve(serve::Args),
+    Check(check::Args),
     Config(config::Args),
     Status(status::Args),
     Incident(incident::Args),
@@ -84,7 +87,8 @@ impl Command {
         match self {
             Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Config(_)
+            Self::Check(_)
+            | Self::Config(_)
             | Self::Export(_)
             | Self::Import(_)
             | Self::Incident(_)
@@ -95,8 +99,9 @@ impl Command {
         }
     }
 
-    fn run(self, global: &Global) -> Result<(), Failure> {
+    fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         match self {
+            Self::Check(args) => return check::run(args, global),
             Self::Quickstart(args) => quickstart::run(args, global),
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),
@@ -108,6 +113,7 @@ impl Command {
             Self::Serve(args) => serve::run(args, global),
             Self::Status(args) => status::run(args, global),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -118,12 +124,12 @@ pub fn main() -> ExitCode {
         Err(answer) => return refuse(&answer),
     };
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.tell(),
     }
 }
 
-fn start(cli: Cli) -> Result<(), Failure> {
+fn start(cli: Cli) -> Result<ExitCode, Failure> {
     let filter = cli.global.log.clone().unwrap_or_else(|| cli.command.default_log().to_owned());
     logging::start(cli.global.log_format, &filter).map_err(|error| Failure::Usage(error.to_string()))?;
     cli.command.run(&cli.global)
@@ -179,7 +185,7 @@ pub fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
 /// # Errors
 /// As the command's; [`Failure::Usage`] where clap refuses the arguments.
 pub fn run_with(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<(), Failure> {
-    start(Cli::try_parse_from(arguments).map_err(|error| Failure::Usage(error.to_string()))?)
+    start(Cli::try_parse_from(arguments).map_err(|error| Failure::Usage(error.to_string()))?).map(|_code| ())
 }
 
 #[cfg(test)]

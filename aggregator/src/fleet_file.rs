@@ -30,7 +30,6 @@ mod secrets;
 mod service;
 mod sla;
 mod slo;
-mod spelling;
 mod tls;
 
 use std::collections::HashMap;

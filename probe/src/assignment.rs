@@ -59,6 +59,44 @@ pub fn cached(state: &Path, region: &RegionId) -> Option<Work> {
     }
 }
 
+/// Why the state directory gives no assignment.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The agent has kept none yet.
+    #[error("{0} is not there: this probe has not been told yet what to do")]
+    Missing(PathBuf),
+    /// It is there and can't be read.
+    #[error("can't read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not what this version writes.
+    #[error("{path}: {source}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AssignmentError,
+    },
+}
+
+/// What the agent keeps in the state directory, for whoever looks beside it.
+///
+/// # Errors
+/// [`KeptError`].
+pub fn kept(state: &Path) -> Result<Work, KeptError> {
+    let path = state.join(ASSIGNMENT_FILE);
+    let body = match std::fs::read(&path) {
+        Ok(body) => body,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KeptError::Missing(path)),
+        Err(source) => return Err(KeptError::Unreadable { path, source }),
+    };
+    told::any_work(&body).map_err(|source| KeptError::Malformed { path, source })
+}
+
 /// Asks for the assignment for as long as the agent runs.
 #[derive(Debug)]
 pub struct Poll {

@@ -56,9 +56,9 @@ enum Command {
     Join(join::Args),
     /// One check now, drawn as a waterfall of its phases
     #[command(
-        after_help = "Examples:\n  nines-probe check https://shop.example/\n  nines-probe check dns:shop.example --json"
+        after_help = "Examples:\n  nines-probe check shop.example\n  nines-probe check https://shop.example/cart -H 'Accept: text/html' --expect-status 200\n  nines-probe check dns:shop.example/MX --server udp://192.0.2.53\n  nines-probe check tls:mail.example:993 --json\n  nines-probe check shop.example --every 1s                  until Ctrl-C, then a summary\n  nines-probe check --from /etc/nines/probe.toml shop-home   as this probe runs it\n\nExit codes: 0 up, 1 degraded, 2 down, 3 inconclusive, 64 usage, 74 I/O, 78 configuration"
     )]
-    Check(check::Args),
+    Check(Box<check::Args>),
 }
 
 /// Why a command did not do what it was asked: the message, which carries path or id and the mend, and the
@@ -106,7 +106,7 @@ fn start(cli: Cli) -> Result<ExitCode, Failure> {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Join(args) => join::run(args).await,
-            Command::Check(args) => Ok(check::run(args).await),
+            Command::Check(args) => check::run(&args).await,
         }
     });
     // A look-up that hangs must not keep a stopped agent alive.

@@ -12,5 +12,6 @@ pub mod pattern;
 pub mod sample;
 pub mod secret;
 pub mod slot;
+pub mod spelling;
 pub mod time;
 pub mod wire;

@@ -275,9 +275,12 @@ pub fn clean(text: &str, limit: usize) -> String {
     clean
 }
 
-/// Characters that change how others are shown: line separators, bidirectional marks, byte-order mark.
+/// Characters that change how others are shown, or are not shown at all: line separators, bidirectional marks, joiners,
+/// annotations, tags, byte-order mark.
 fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -315,8 +318,8 @@ mod tests {
 
     #[test]
     fn a_detail_can_neither_draw_nor_break_lines_nor_grow() {
-        let clean = detail("a\u{1b}[31mb\nc\u{202e}d\u{2028}e");
-        assert_eq!(clean, "a [31mb c d e");
+        let clean = detail("a\u{1b}[31mb\nc\u{202e}d\u{2028}e\u{61c}f\u{2069}g\u{e0041}h");
+        assert_eq!(clean, "a [31mb c d e f g h");
         assert!(detail(&"ü".repeat(1_000)).len() <= MAX_DETAIL_LEN);
     }
 

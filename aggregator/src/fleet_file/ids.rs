@@ -7,8 +7,9 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
+use nines_shared::spelling;
+
 use super::reader::{Table, Value};
-use super::spelling;
 
 /// The ids of everything that others refer to.
 #[derive(Debug)]

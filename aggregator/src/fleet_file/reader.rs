@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use nines_shared::duration::parse_ms;
+use nines_shared::spelling;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::notes::{Message, Notes, Spot};
-use super::{number, spelling};
+use super::number;
 
 /// A table and where it is.
 #[derive(Debug)]

@@ -1,72 +1,75 @@
-//! `nines-probe check`: one check now, drawn as a waterfall of its phases or printed as JSON.
+//! `nines-probe check`: one check now, or many times, drawn as a waterfall of its phases or printed as JSON.
 //!
-//! The operator at the keyboard asked, so every address may be contacted. Nothing is stored or shipped.
+//! Owns the command line's way to a [`Check`] and what is told of it; [`look`] is what `nines check` shares. A target that
+//! the operator names here may lie anywhere; with `--from` the probe's own file has the last word. Nothing is stored or
+//! shipped.
+
+mod flags;
+mod from;
+mod json;
+mod repeat;
+mod target;
+mod terminal;
 
 use std::io::{self, Write};
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use nines_shared::address::AddressRule;
-use nines_shared::check::{
-    Check, DnsQuestion, DnsServer, Draft, HostPort, HttpQuestion, MAX_INTERVAL_MS, Question, RecordType, TlsQuestion,
-};
+use nines_shared::check::{Addresses, Check, CheckErrors, Draft, Family, MAX_INTERVAL_MS, Question, Reach};
 use nines_shared::duration::parse_ms;
-use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, SampleKind, TraceId};
+use nines_shared::sample::{Outcome, SampleKind, TraceId};
+use nines_shared::secret::Secrets;
 use nines_shared::time::{Clock, Timestamp};
-use serde::Serialize;
 
-use crate::prober::{Observation, Prober, Vantage};
-use crate::waterfall;
+use super::{Failure, IO, USAGE};
+use crate::prober::{Observation, Pin, Prober, Vantage};
+use crate::waterfall::{self, Look};
 
-/// Exit code: the arguments make no sense.
-const USAGE: u8 = 64;
-/// Exit code: a file or standard output failed.
-const IO: u8 = 74;
-/// The port of a TLS check that names none.
-const HTTPS_PORT: u16 = 443;
+pub use from::unknown;
+
+/// The id of the check that the command line describes: it has none of its own.
+const ONE_SHOT: &str = "one-shot";
 
 /// What `nines-probe check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// What to check: a URL, `dns:NAME[/TYPE]` or `tls:HOST[:PORT]`
-    #[arg(value_name = "URL|dns:NAME[/TYPE]|tls:HOST[:PORT]")]
+    /// What to check: a URL (https:// may be left out), `dns:NAME[/TYPE]`, `tls:HOST[:PORT]`; with --from the id of a check
+    #[arg(value_name = "TARGET")]
     pub target: String,
-    /// Print one JSON object instead of a drawing
+    #[command(flatten)]
+    flags: flags::Flags,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a check is run and told: what `nines-probe check` and `nines check` have in common.
+#[derive(Clone, Debug, clap::Args)]
+pub struct How {
+    /// How long the whole check may take [default: 10s, or what the check says]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Run it N times: a line for each, then a summary
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(waterfall::runs::MAX_RUNS)))]
+    pub repeat: Option<u32>,
+    /// Begin a run so often [default: 1s]; without --repeat until Ctrl-C
+    #[arg(long, value_name = "DURATION")]
+    pub every: Option<String>,
+    /// Only over IPv4
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// Only over IPv6
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+    /// Over each of the host's addresses; the worst decides
+    #[arg(long)]
+    pub every_address: bool,
+    /// Dial this address for the host and port; several times
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub resolve: Vec<Pin>,
+    /// Print JSON: one object, or one a line with --repeat
     #[arg(long)]
     pub json: bool,
-    /// How long the whole check may take
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    pub timeout: String,
-    /// Ask this DNS server, such as udp://192.0.2.53 (dns: only)
-    #[arg(long, value_name = "SERVER")]
-    pub server: Option<DnsServer>,
-    /// Trust the roots of this PEM file instead of Mozilla's
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Look from this address of the machine
-    #[arg(long, value_name = "ADDRESS")]
-    pub source_address: Option<IpAddr>,
-}
-
-/// Why a check could not even be begun, or its result not be told.
-#[derive(Debug, thiserror::Error)]
-enum CheckFailed {
-    #[error("{0}")]
-    Usage(String),
-    #[error("can't read {path}: {source}")]
-    Ca { path: PathBuf, source: io::Error },
-    #[error("can't write to standard output: {0}")]
-    Output(io::Error),
-}
-
-impl CheckFailed {
-    const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => USAGE,
-            Self::Ca { .. } | Self::Output(_) => IO,
-        }
-    }
 }
 
 /// The exit code that says `outcome`: 0 up, 1 degraded, 2 down, 3 inconclusive.
@@ -79,149 +82,143 @@ pub fn exit_code(outcome: Outcome) -> ExitCode {
     }
 }
 
-/// Runs the check and prints what it saw. Exits 0 up, 1 degraded, 2 down, 3 inconclusive; 64 where the
-/// arguments make no sense, 74 where a file or standard output fails.
-pub async fn run(args: Args) -> ExitCode {
-    match check(&args).await {
-        Ok(outcome) => exit_code(outcome),
-        Err(error) => {
-            // Nothing is left to tell where even this fails.
-            let _told = writeln!(anstream::stderr(), "nines-probe check: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-async fn check(args: &Args) -> Result<Outcome, CheckFailed> {
-    let check = one_shot(args)?;
-    let rule = AddressRule::new(everywhere(), Vec::new());
-    let prober = Prober::new(Vantage { source: args.source_address, rule, pins: Vec::new() });
-    let clock = Clock::system();
-    let trace = TraceId::of(&check.id, &check.regions[0], SampleKind::Extra, clock.now());
-    let started_at = clock.now();
-    let seen = prober.run(&check, trace).await;
-    let page = if args.json {
-        as_json(&check.question, started_at, &seen)
-    } else {
-        waterfall::draw(&check.question, &seen, clock.now())
-    };
-    let mut out = anstream::stdout().lock();
-    out.write_all(page.as_bytes()).and_then(|()| out.flush()).map_err(CheckFailed::Output)?;
-    Ok(seen.outcome)
-}
-
-fn everywhere() -> Vec<ipnet::IpNet> {
-    ["0.0.0.0/0", "::/0"].map(|net| net.parse().expect("both are networks")).to_vec()
-}
-
-fn one_shot(args: &Args) -> Result<Check, CheckFailed> {
-    let timeout_ms = parse_ms(&args.timeout).map_err(|error| CheckFailed::Usage(format!("--timeout: {error}")))?;
-    let ca_pem = match &args.ca {
-        Some(path) => {
-            let read = std::fs::read_to_string(path);
-            Some(read.map_err(|source| CheckFailed::Ca { path: path.clone(), source })?)
-        }
-        None => None,
-    };
-    let question = question(&args.target, args.server, ca_pem).map_err(CheckFailed::Usage)?;
-    let own = "one-shot";
-    let region = vec![own.parse().expect("it is an id")];
-    let mut draft = Draft::new(own.parse().expect("it is an id"), own.parse().expect("it is an id"), region, question);
-    draft.timeout_ms = timeout_ms;
-    // There is no next slot to run into.
-    draft.interval_ms = MAX_INTERVAL_MS;
-    Check::new(draft).map_err(|errors| CheckFailed::Usage(nines_shared::check::CheckErrors(errors).to_string()))
-}
-
-/// The question that `target` asks.
+/// Runs the check and prints what it saw. Exits 0 up, 1 degraded, 2 down, 3 inconclusive; of many runs, as the worst.
 ///
 /// # Errors
-/// What is wrong with it and how to write it, for people.
-fn question(target: &str, server: Option<DnsServer>, ca_pem: Option<String>) -> Result<Question, String> {
-    if let Some(rest) = target.strip_prefix("dns:") {
-        let (name, record_type) = rest.split_once('/').unwrap_or((rest, "A"));
-        let record_type: RecordType = record_type.parse()?;
-        return Ok(Question::Dns(Box::new(DnsQuestion::new(name, record_type, server))));
-    }
-    if server.is_some() {
-        return Err("--server goes with dns:NAME only".to_owned());
-    }
-    if let Some(rest) = target.strip_prefix("tls:") {
-        let address = host_port(rest)?;
-        return Ok(Question::Tls(TlsQuestion { ca_pem, ..TlsQuestion::at(address) }));
-    }
-    if !target.starts_with("http://") && !target.starts_with("https://") {
-        return Err(format!("{target:?} can't be checked; write https://HOST/…, dns:NAME or tls:HOST"));
-    }
-    let url = target.parse().map_err(|error| format!("{target:?} is no URL: {error}"))?;
-    Ok(Question::Http(Box::new(HttpQuestion { ca_pem, ..HttpQuestion::get(url) })))
-}
-
-fn host_port(text: &str) -> Result<HostPort, String> {
-    let bare_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
-    let bare = if bare_v6 { format!("[{text}]:{HTTPS_PORT}") } else { format!("{text}:{HTTPS_PORT}") };
-    // A port that is named wins; what is no address either way is reported as it was written.
-    if bare_v6 { bare.parse() } else { text.parse().or_else(|error: String| bare.parse().map_err(|_same| error)) }
-}
-
-/// The observation with the keys of a sample, and what was asked.
-#[derive(Serialize)]
-struct Shown<'s> {
-    target: String,
-    started_at: Timestamp,
-    outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'s Reason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<Phase>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'s str>,
-    duration_us: u64,
-    phases_us: Phases,
-    attempt: u8,
-    evidence: &'s Evidence,
-}
-
-fn as_json(question: &Question, started_at: Timestamp, seen: &Observation) -> String {
-    let shown = Shown {
-        target: question.target(),
-        started_at,
-        outcome: seen.outcome,
-        reason: seen.reason.as_ref(),
-        phase: seen.phase,
-        detail: seen.detail.as_deref(),
-        duration_us: seen.duration_us,
-        phases_us: seen.phases_us,
-        attempt: seen.attempt,
-        evidence: &seen.evidence,
+/// [`Failure`]: the arguments make no sense (64), a file or standard output fails (74), a configuration is wrong (78).
+pub async fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let (check, vantage, secrets) = match &args.flags.from {
+        Some(config) => from::check_of(config, &args.target)?,
+        None => (one_shot(args)?, args.flags.vantage(), Arc::new(args.flags.secrets()?)),
     };
-    let mut json = serde_json::to_string(&shown).expect("strings and numbers are always JSON");
-    json.push('\n');
-    json
+    look(check, vantage, secrets, &args.how).await.map(exit_code)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where the operator looks from who named the target: every address may be contacted.
+pub fn anywhere() -> Vantage {
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|net| net.parse().expect("both are networks"));
+    Vantage { rule: AddressRule::new(everywhere.to_vec(), Vec::new()), ..Vantage::default() }
+}
 
-    #[test]
-    fn targets_are_read_as_people_write_them() {
-        for (target, shown) in [
-            ("https://shop.example", "https://shop.example/"),
-            ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080/a"),
-            ("dns:shop.example", "dns:shop.example A"),
-            ("dns:shop.example/mx", "dns:shop.example MX"),
-            ("tls:shop.example", "tls:shop.example:443"),
-            ("tls:shop.example:8443", "tls:shop.example:8443"),
-            ("tls:[2001:db8::1]", "tls:[2001:db8::1]:443"),
-            ("tls:2001:db8::1", "tls:[2001:db8::1]:443"),
-            ("tls:[2001:db8::1]:8443", "tls:[2001:db8::1]:8443"),
-        ] {
-            assert_eq!(question(target, None, None).unwrap().target(), shown);
+/// Looks at `check` from `vantage` as `how` says, with the `secrets` that it names, and tells it on standard output.
+///
+/// # Errors
+/// [`Failure`]: `how` makes no sense (64), standard output fails (74).
+pub async fn look(check: Check, mut vantage: Vantage, secrets: Arc<Secrets>, how: &How) -> Result<Outcome, Failure> {
+    let check = how.applied(check)?;
+    let pace = how.pace()?;
+    vantage.pins.extend(how.resolve.iter().cloned());
+    let one = One { prober: Prober::new(vantage), check, clock: Clock::system() };
+    one.prober.know(secrets);
+    match pace {
+        Some(pace) => repeat::run(&one, pace, how.json).await,
+        None => {
+            let (started_at, trace, seen) = one.run().await;
+            let text = if how.json {
+                json::of_run(&one.check, &json::Run { number: None, started_at, trace, seen: &seen })
+            } else {
+                let look = Look { question: &one.check.question, seen: &seen, trace, now: one.clock.now() };
+                waterfall::draw(look, terminal::paper())
+            };
+            print(&text)?;
+            Ok(seen.outcome)
         }
-        for target in ["shop.example", "ftp://shop.example/", "dns:shop.example/SOA", "tls:", "https://"] {
-            assert!(question(target, None, None).is_err(), "{target}");
+    }
+}
+
+/// What it takes to run a check once more.
+#[derive(Debug)]
+struct One {
+    prober: Prober,
+    check: Check,
+    clock: Clock,
+}
+
+impl One {
+    /// One run: when it began, what went out with it, what it saw.
+    async fn run(&self) -> (Timestamp, TraceId, Observation) {
+        let started_at = self.clock.now();
+        let trace = TraceId::of(&self.check.id, &self.check.regions[0], SampleKind::Extra, started_at);
+        (started_at, trace, self.prober.run(&self.check, trace).await)
+    }
+}
+
+impl How {
+    /// `check` with the timeout and the reach that are asked for here.
+    fn applied(&self, check: Check) -> Result<Check, Failure> {
+        let mut draft = Draft::from(check);
+        if let Some(timeout) = &self.timeout {
+            draft.timeout_ms = parse_ms(timeout).map_err(|error| usage(format!("--timeout: {error}")))?;
+            // There is no next slot to run into.
+            draft.interval_ms = MAX_INTERVAL_MS;
+            draft.degraded_after_ms = draft.degraded_after_ms.map(|ms| ms.min(draft.timeout_ms));
         }
-        assert!(question("tls:shop.example", "udp://192.0.2.53".parse().ok(), None).is_err());
+        if self.ipv4 || self.ipv6 || self.every_address {
+            let reach = reach_of(&mut draft.question).ok_or_else(|| {
+                usage("-4, -6 and --every-address go with a URL or tls:HOST only; a DNS server has one address")
+            })?;
+            reach.family = match (self.ipv4, self.ipv6) {
+                (true, _) => Family::Ipv4,
+                (false, true) => Family::Ipv6,
+                (false, false) => reach.family,
+            };
+            if self.every_address {
+                reach.addresses = Addresses::Every;
+            }
+        }
+        valid(draft)
+    }
+
+    /// How many runs and how often, where more than one is asked for.
+    fn pace(&self) -> Result<Option<repeat::Pace>, Failure> {
+        let every_ms = match &self.every {
+            Some(text) => Some(parse_ms(text).map_err(|error| usage(format!("--every: {error}")))?),
+            None => None,
+        };
+        Ok(match (self.repeat, every_ms) {
+            (None, None) => None,
+            (runs, every_ms) => Some(repeat::Pace {
+                runs: runs.unwrap_or(waterfall::runs::MAX_RUNS),
+                every_ms: every_ms.unwrap_or(repeat::EVERY_MS).unsigned_abs(),
+            }),
+        })
+    }
+}
+
+/// Over which addresses `question` is asked; `None` where it has no host to resolve.
+fn reach_of(question: &mut Question) -> Option<&mut Reach> {
+    match question {
+        Question::Http(http) => Some(&mut http.reach),
+        Question::Tls(tls) => Some(&mut tls.reach),
+        Question::Dns(_) => None,
+    }
+}
+
+fn usage(message: impl std::fmt::Display) -> Failure {
+    Failure::new(USAGE, message)
+}
+
+/// The check that the command line describes.
+fn one_shot(args: &Args) -> Result<Check, Failure> {
+    let question: Question = target::question(&args.target, &args.flags)?;
+    let region = vec![ONE_SHOT.parse().expect("it is an id")];
+    let id = ONE_SHOT.parse().expect("it is an id");
+    let mut draft = Draft::new(id, ONE_SHOT.parse().expect("it is an id"), region, question);
+    draft.interval_ms = MAX_INTERVAL_MS;
+    valid(draft)
+}
+
+fn valid(draft: Draft) -> Result<Check, Failure> {
+    Check::new(draft).map_err(|errors| usage(CheckErrors(errors)))
+}
+
+/// Prints `text`; whoever has closed the pipe has seen enough.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(IO, format!("can't write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }

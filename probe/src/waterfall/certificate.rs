@@ -1,28 +1,41 @@
 //! PURE: what a certificate has left, for people.
 
+use anstyle::Style;
 use nines_shared::sample::Certificate;
 use nines_shared::time::Timestamp;
 
-use super::{GREEN, RED, YELLOW, styled};
+use super::figure::{counted, date, days_since, days_until};
+use super::page::Line;
+use super::{DIM, GREEN, RED, YELLOW};
 
-const DAY_MS: i64 = 86_400_000;
 /// Fewer days than this are shown as a warning.
-const FEW_DAYS: i64 = 21;
+pub(super) const FEW_DAYS: i64 = 14;
 /// The most names that are shown.
 const SHOWN_NAMES: usize = 6;
 
 /// How long `certificate` is valid from `now` on, in whole days, and until when.
-pub(super) fn left(certificate: &Certificate, now: Timestamp) -> String {
+pub(super) fn left(certificate: &Certificate, now: Timestamp) -> Line {
     let until = date(certificate.not_after);
+    let line =
+        |style: Style, words: String, day: String| Line::styled(style, words).and_styled(DIM, format!(" · {day}"));
     if now < certificate.not_before {
-        return styled(RED, format!("not valid before {}", date(certificate.not_before)));
+        return line(RED, "not valid yet".to_owned(), format!("from {}", date(certificate.not_before)));
     }
-    let days = certificate.not_after.since(now).div_euclid(DAY_MS);
-    match days {
-        ..0 => styled(RED, format!("expired on {until}")),
-        0 => styled(RED, format!("less than a day left, until {until}")),
-        1..FEW_DAYS => styled(YELLOW, format!("{days} days left, until {until}")),
-        FEW_DAYS.. => styled(GREEN, format!("{days} days left, until {until}")),
+    if certificate.not_after < now {
+        return line(RED, expired(certificate, now), until);
+    }
+    match days_until(certificate.not_after, now) {
+        ..1 => line(YELLOW, "less than a day left".to_owned(), until),
+        days @ 1..FEW_DAYS => line(YELLOW, format!("{} left", counted(days.unsigned_abs(), "day")), until),
+        days @ FEW_DAYS.. => line(GREEN, format!("{days} days left"), until),
+    }
+}
+
+/// How long ago `certificate` expired.
+pub(super) fn expired(certificate: &Certificate, now: Timestamp) -> String {
+    match days_since(certificate.not_after, now) {
+        ..1 => "expired today".to_owned(),
+        days @ 1.. => format!("expired {} ago", counted(days.unsigned_abs(), "day")),
     }
 }
 
@@ -35,39 +48,21 @@ pub(super) fn names(certificate: &Certificate) -> String {
     }
 }
 
-/// The day of `at` in UTC (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
-fn date(at: Timestamp) -> String {
-    let days = at.as_ms().div_euclid(DAY_MS) + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02}")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{Page, Paper};
     use super::*;
 
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (ms, day) in [
-            (0, "1970-01-01"),
-            (-1, "1969-12-31"),
-            (951_782_400_000, "2000-02-29"),
-            (1_790_000_000_000, "2026-09-21"),
-            (4_107_542_399_000, "2100-02-28"),
-            (4_107_542_400_000, "2100-03-01"),
-        ] {
-            assert_eq!(date(Timestamp::from_ms(ms)), day);
-        }
+    const DAY_MS: i64 = 86_400_000;
+
+    fn shown(certificate: &Certificate, now: i64) -> String {
+        let mut page = Page::new(Paper::terminal(None, true, true));
+        page.line(0, &left(certificate, Timestamp::from_ms(now)));
+        page.into_text()
     }
 
     #[test]
-    fn days_left_are_whole_days_and_the_last_day_is_not_one() {
+    fn days_left_are_whole_days_with_a_colour_and_the_last_day_is_not_one() {
         let at = Timestamp::from_ms;
         let certificate = Certificate {
             names: ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned).to_vec(),
@@ -75,14 +70,19 @@ mod tests {
             not_after: at(30 * DAY_MS),
             ..Certificate::default()
         };
-        for (now, words) in [
-            (-1, "not valid before 1970-01-01"),
-            (0, "30 days left"),
-            (10 * DAY_MS + 1, "19 days left"),
-            (30 * DAY_MS - 1, "less than a day left"),
-            (30 * DAY_MS + 1, "expired on 1970-01-31"),
+        for (now, words, colour) in [
+            (-1, "not valid yet", RED),
+            (0, "30 days left", GREEN),
+            (16 * DAY_MS, "14 days left", GREEN),
+            (16 * DAY_MS + 1, "13 days left", YELLOW),
+            (29 * DAY_MS, "1 day left", YELLOW),
+            (30 * DAY_MS - 1, "less than a day left", YELLOW),
+            (30 * DAY_MS, "less than a day left", YELLOW),
+            (30 * DAY_MS + 1, "expired today", RED),
+            (31 * DAY_MS, "expired 1 day ago", RED),
         ] {
-            assert!(left(&certificate, at(now)).contains(words), "{now}: {}", left(&certificate, at(now)));
+            let text = shown(&certificate, now);
+            assert!(text.starts_with(&format!("{colour}{words}")), "{now}: {text:?}");
         }
         assert_eq!(names(&certificate), "a, b, c, d, e, f and 1 more");
     }

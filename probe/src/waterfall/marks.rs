@@ -1,12 +1,11 @@
 //! PURE: each expectation of a question, and whether it held.
 
-use std::fmt;
-
 use nines_shared::check::{DnsQuestion, HttpQuestion, Question, TlsQuestion};
 use nines_shared::duration::Shown;
 use nines_shared::sample::{Outcome, Reason};
 
-use super::{DIM, GREEN, RED, expectations, styled};
+use super::page::{Line, MARGIN, Page};
+use super::{DIM, GREEN, Look, RED, expectations};
 use crate::prober::Observation;
 
 /// Whether an expectation held.
@@ -20,23 +19,31 @@ enum Held {
 
 /// An expectation and whether it held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+struct Mark {
     held: Held,
     text: String,
 }
 
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Mark {
+    fn line(&self) -> Line {
         match self.held {
-            Held::Yes => write!(f, "{} {}", styled(GREEN, "✓"), self.text),
-            Held::No => write!(f, "{} {}", styled(RED, "✗"), self.text),
-            Held::Unknown => write!(f, "{}", styled(DIM, format!("· {}", self.text))),
+            Held::Yes => Line::styled(GREEN, "✓ ").and(&self.text),
+            Held::No => Line::styled(RED, "✗ ").and(&self.text),
+            Held::Unknown => Line::styled(DIM, format!("? {}", self.text)),
         }
     }
 }
 
+/// Draws each expectation with its verdict.
+pub(super) fn draw(page: &mut Page, look: Look<'_>) {
+    page.gap();
+    for mark in of(look.question, look.seen) {
+        page.folded(MARGIN, MARGIN + 2, &mark.line());
+    }
+}
+
 /// The expectations of `question` in the order in which they are judged.
-pub(super) fn of(question: &Question, seen: &Observation) -> Vec<Mark> {
+fn of(question: &Question, seen: &Observation) -> Vec<Mark> {
     let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
     match question {
         Question::Http(http) => of_http(http, seen, worked),

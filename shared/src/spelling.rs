@@ -1,12 +1,22 @@
 //! "Did you mean": the known word that is closest to an unknown one.
 
 /// The one of `known` that `word` is most likely a slip of, if one is close.
-pub(super) fn closest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn closest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    near(word, known).min_by_key(|(far, _)| *far).map(|(_, other)| other)
+}
+
+/// Those of `known` that `word` may be a slip of, the most likely first, at most `most`.
+pub fn closest_few<'k>(word: &str, known: impl IntoIterator<Item = &'k str>, most: usize) -> Vec<&'k str> {
+    let mut near: Vec<_> = near(word, known).collect();
+    near.sort();
+    near.into_iter().take(most).map(|(_, other)| other).collect()
+}
+
+fn near<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> impl Iterator<Item = (usize, &'k str)> {
     let length = word.chars().count();
     // Of three letters or fewer every other word is a slip or two away.
     let limit = if length < 4 { 0 } else { (length / 3).max(1) };
-    let near = known.into_iter().map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= limit);
-    near.min_by_key(|(far, _)| *far).map(|(_, other)| other)
+    known.into_iter().map(move |other| (distance(word, other), other)).filter(move |(far, _)| *far <= limit)
 }
 
 /// How many letters must be added, left out, changed or swapped with their neighbour to make `a` of `b`
@@ -43,6 +53,10 @@ mod tests {
             assert_eq!(closest(slip, known), Some(meant));
         }
         assert_eq!(closest("colour", known), None);
+        assert_eq!(
+            closest_few("shop-hme", ["shop-dns", "blog", "shop-home", "shop-here"], 2),
+            ["shop-home", "shop-here"]
+        );
         assert_eq!(distance("ab", "ba"), 1);
     }
 }

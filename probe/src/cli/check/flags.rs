@@ -1,0 +1,154 @@
+//! What the command line says of the question: the habits of curl, dig and openssl, each with the targets that it goes with.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use nines_shared::check::{DnsServer, HttpVersion};
+use nines_shared::secret::{Secret, SecretValue, Secrets};
+
+use crate::cli::{Failure, IO};
+use crate::prober::Vantage;
+
+/// The flags that shape the question and the place to look from. With `--from` the configuration says all of it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Flags {
+    /// Take the check TARGET of this probe's file: its question, its secrets, its address rule
+    #[arg(long, value_name = "CONFIG")]
+    pub(super) from: Option<PathBuf>,
+    /// The method [default: GET, with a body POST]
+    #[arg(short = 'X', long, value_name = "METHOD", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) method: Option<String>,
+    /// A header, such as 'Accept: text/html'; several times
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) header: Vec<String>,
+    /// The body to send
+    #[arg(
+        short = 'd',
+        long,
+        visible_alias = "data",
+        value_name = "TEXT",
+        help_heading = "For URLs",
+        conflicts_with = "from"
+    )]
+    pub(super) body: Option<String>,
+    /// Show who we are: a user and a password
+    #[arg(short = 'u', long, value_name = "USER:PASSWORD", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) user: Option<String>,
+    /// Speak this version of HTTP only
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) http: Option<Http>,
+    /// What the status must be, such as 204 or 2xx; several with commas [default: 2xx]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) expect_status: Vec<String>,
+    /// How many redirects are followed [default: 10]
+    #[arg(long, value_name = "N", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) redirects: Option<u8>,
+    /// The name to ask for and to verify, where it is not the host (SNI)
+    #[arg(long, value_name = "NAME", help_heading = "For TLS", conflicts_with = "from")]
+    pub(super) servername: Option<String>,
+    /// Trust the roots of this PEM file instead of Mozilla's
+    #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from")]
+    pub(super) ca: Option<PathBuf>,
+    /// Show this certificate (PEM) where the server wants one
+    #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// The key of --cert (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// Ask this server, such as udp://192.0.2.53 [default: this machine's resolver]
+    #[arg(long, value_name = "SERVER", help_heading = "For dns:", conflicts_with = "from")]
+    pub(super) server: Option<DnsServer>,
+    /// The record type, as in dns:NAME/TYPE [default: A]
+    #[arg(long = "type", value_name = "TYPE", help_heading = "For dns:", conflicts_with = "from")]
+    pub(super) record_type: Option<String>,
+    /// Do not let the server ask others for the answer
+    #[arg(long, help_heading = "For dns:", conflicts_with = "from")]
+    pub(super) no_recursion: bool,
+    /// Look from this address of the machine
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "from")]
+    pub(super) source_address: Option<IpAddr>,
+}
+
+/// A version of HTTP, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Http {
+    /// HTTP/1.1
+    #[value(name = "1.1")]
+    One,
+    /// HTTP/2
+    #[value(name = "2")]
+    Two,
+}
+
+impl From<Http> for HttpVersion {
+    fn from(version: Http) -> Self {
+        match version {
+            Http::One => Self::Http1,
+            Http::Two => Self::Http2,
+        }
+    }
+}
+
+/// A kind of target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A URL.
+    Http,
+    /// `tls:`.
+    Tls,
+    /// `dns:`.
+    Dns,
+}
+
+impl Flags {
+    /// Where to look from: every address may be contacted.
+    pub(super) fn vantage(&self) -> Vantage {
+        Vantage { source: self.source_address, ..super::anywhere() }
+    }
+
+    /// The secrets that the command line names: the key of `--cert`.
+    ///
+    /// # Errors
+    /// The key's file can't be read (74).
+    pub(super) fn secrets(&self) -> Result<Secrets, Failure> {
+        let Some(path) = &self.key else { return Ok(Secrets::default()) };
+        let text = read(path)?;
+        Ok(std::iter::once((Secret::File(path.clone()), SecretValue::new(text))).collect())
+    }
+
+    /// Refuses flags that a target of `kind` can do nothing with, so that none is silently ignored.
+    ///
+    /// # Errors
+    /// The flag, and what it goes with.
+    pub(super) fn fit(&self, kind: Kind) -> Result<(), String> {
+        use Kind::{Dns, Http, Tls};
+        let given: [(&str, bool, &[Kind], &str); 13] = [
+            ("--method", self.method.is_some(), &[Http], "a URL"),
+            ("--header", !self.header.is_empty(), &[Http], "a URL"),
+            ("--body", self.body.is_some(), &[Http], "a URL"),
+            ("--user", self.user.is_some(), &[Http], "a URL"),
+            ("--http", self.http.is_some(), &[Http], "a URL"),
+            ("--expect-status", !self.expect_status.is_empty(), &[Http], "a URL"),
+            ("--redirects", self.redirects.is_some(), &[Http], "a URL"),
+            ("--servername", self.servername.is_some(), &[Tls], "tls:HOST"),
+            ("--ca", self.ca.is_some(), &[Http, Tls], "a URL or tls:HOST"),
+            ("--cert", self.cert.is_some(), &[Http], "a URL"),
+            ("--server", self.server.is_some(), &[Dns], "dns:NAME"),
+            ("--no-recursion", self.no_recursion, &[Dns], "dns:NAME"),
+            ("--type", self.record_type.is_some(), &[Dns], "dns:NAME"),
+        ];
+        match given.into_iter().find(|(_, given, kinds, _)| *given && !kinds.contains(&kind)) {
+            Some((flag, _, _, goes)) => Err(format!("{flag} goes with {goes} only")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// It can't be read (74).
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::new(IO, format!("can't read {}: {error}", path.display())))
+}

@@ -1,0 +1,77 @@
+//! PURE: the TLS session, and the chain as a tree from the target's certificate to the root.
+
+use nines_shared::sample::{Certificate, TlsEvidence};
+
+use super::page::{COLUMN, Line, MARGIN, Page};
+use super::{BOLD, DIM, GREEN, Look, RED, YELLOW, certificate};
+
+/// How far a certificate stands to the right of the one that it signed.
+const STEP: usize = 2;
+
+/// Draws the session and its chain, where the check came so far.
+pub(super) fn draw(page: &mut Page, look: Look<'_>) {
+    let Some(tls) = &look.seen.evidence.tls else { return };
+    let alpn = tls.alpn.as_ref().map(|alpn| format!("ALPN {alpn}"));
+    let known = [tls.version.clone(), tls.cipher.clone(), alpn];
+    let known: Vec<Line> = known.into_iter().flatten().map(Line::of).collect();
+    if known.is_empty() && tls.chain.is_empty() {
+        return;
+    }
+    page.gap();
+    if !known.is_empty() {
+        page.field("session", &Line::listed(known));
+    }
+    chain(page, tls, look);
+}
+
+fn chain(page: &mut Page, tls: &TlsEvidence, look: Look<'_>) {
+    let first_to_end = tls.chain.iter().map(|certificate| certificate.not_after).min();
+    for (depth, shown) in tls.chain.iter().enumerate() {
+        let ends_first = 1 < tls.chain.len() && Some(shown.not_after) == first_to_end;
+        let mark = if ends_first { Line::styled(YELLOW, " ◂ ends first") } else { Line::default() };
+        let left = certificate::left(shown, look.now).and_all(mark);
+        if depth == 0 {
+            let label = Line::of("chain").padded(COLUMN - MARGIN);
+            page.edges(MARGIN, label.and_styled(BOLD, &shown.subject), left);
+            of_leaf(page, tls, shown);
+        } else {
+            let branch = Line::styled(DIM, "└ ").and(&shown.subject);
+            page.edges(COLUMN + (depth - 1) * STEP, branch, left);
+        }
+    }
+    if let Some(top) = tls.chain.last() {
+        let depth = tls.chain.len() - 1;
+        above(page, tls, top, COLUMN + depth * STEP);
+    }
+    if let Some(why) = &tls.unverified {
+        page.folded(COLUMN, COLUMN, &Line::styled(RED, format!("not verified, and would be refused: {why}")));
+    }
+}
+
+/// Who stands above the last certificate that was sent: a trusted root, or nobody that is known here.
+fn above(page: &mut Page, tls: &TlsEvidence, top: &Certificate, indent: usize) {
+    match tls.path.last() {
+        Some(root) if *root == top.subject => page.line(indent, &Line::styled(GREEN, "✓ trusted here")),
+        Some(root) => page.line(indent, &Line::styled(DIM, "└ ").and(root).and_styled(GREEN, "  ✓ trusted here")),
+        None if top.issuer == top.subject => page.line(indent, &Line::styled(DIM, "signed by itself")),
+        None => page.line(indent, &Line::styled(DIM, format!("└ {}, not sent", top.issuer))),
+    }
+}
+
+/// The names that `leaf` is for, its key and its signature.
+fn of_leaf(page: &mut Page, tls: &TlsEvidence, leaf: &Certificate) {
+    let alone = tls.chain.len() == 1 && leaf.issuer == leaf.subject;
+    let mut line = |text: String| {
+        let stem = if alone { "  " } else { "│ " };
+        page.folded(COLUMN, COLUMN + STEP, &Line::styled(DIM, format!("{stem}{text}")));
+    };
+    if !leaf.names.is_empty() {
+        line(format!("for {}", certificate::names(leaf)));
+    }
+    let known = [("key", &leaf.key), ("signed", &leaf.signature), ("serial", &leaf.serial)];
+    let known: Vec<String> =
+        known.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name} {text}")).collect();
+    if !known.is_empty() {
+        line(known.join(", "));
+    }
+}

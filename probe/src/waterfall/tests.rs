@@ -1,0 +1,150 @@
+//! Drawings: their structure, their width, and that nothing in them draws but ourselves.
+
+use nines_shared::check::HttpQuestion;
+use nines_shared::sample::{
+    Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Phase, Phases, Reason, TlsEvidence, Tried,
+};
+
+use super::*;
+
+mod hostile;
+
+const DAY_MS: i64 = 86_400_000;
+
+fn question() -> Question {
+    Question::Http(Box::new(HttpQuestion::get("http://a/".parse().unwrap())))
+}
+
+/// An observation with something in every part of its evidence.
+fn seen() -> Observation {
+    let phases =
+        |connect, first_byte| Phases { connect: Some(connect), first_byte: Some(first_byte), ..Phases::default() };
+    let hop = |url: &str, status, phases_us| Hop {
+        url: url.into(),
+        address: Some("192.0.2.1:80".parse().unwrap()),
+        status: Some(status),
+        version: Some("HTTP/1.1".into()),
+        phases_us,
+    };
+    let hops = vec![hop("http://a/", 301, phases(10_000, 30_000)), hop("http://b/", 500, phases(20_000, 40_000))];
+    let certificate = |subject: &str, issuer: &str, days: i64| Certificate {
+        subject: subject.into(),
+        issuer: issuer.into(),
+        names: vec!["shop.example".into(), "www.shop.example".into()],
+        not_before: Timestamp::from_ms(0),
+        not_after: Timestamp::from_ms(days * DAY_MS),
+        sha256: "00".repeat(32),
+        pin: "sha256/AAAA".into(),
+        serial: "07".into(),
+        key: "EC P-256".into(),
+        signature: "ECDSA-SHA256".into(),
+        is_ca: false,
+    };
+    let tls = TlsEvidence {
+        version: Some("TLSv1.3".into()),
+        cipher: Some("TLS13_AES_256_GCM_SHA384".into()),
+        alpn: Some("h2".into()),
+        chain: vec![certificate("CN=shop.example", "CN=R11", 40), certificate("CN=R11", "CN=ISRG Root X1", 20)],
+        path: ["CN=shop.example", "CN=R11", "CN=ISRG Root X1"].map(str::to_owned).to_vec(),
+        unverified: Some("it would be refused".into()),
+    };
+    let dns = DnsEvidence {
+        transport: "udp".into(),
+        rcode: "NOERROR".into(),
+        answers: vec!["192.0.2.1".into(), "192.0.2.2".into()],
+        ttl_s: Some(300),
+        flags: DnsFlags { aa: true, ad: true, ..DnsFlags::default() },
+        serial: Some(7),
+        authority: vec!["NS ns1.shop.example".into()],
+        additional: vec!["A 192.0.2.53".into()],
+    };
+    let address = "192.0.2.1:80".parse().ok();
+    let tried =
+        Tried { address: "[2001:db8::1]:80".parse().unwrap(), reason: Some(Reason::ConnectRefused), us: Some(1_500) };
+    Observation {
+        outcome: Outcome::Down,
+        reason: Some(Reason::HttpStatus),
+        phase: Some(Phase::FirstByte),
+        detail: Some("expected: status is 2xx; it is 500".into()),
+        duration_us: 100_000,
+        phases_us: phases(30_000, 70_000),
+        attempt: 1,
+        evidence: Evidence { address, tried: vec![tried], hops, tls: Some(tls), dns: Some(dns) },
+    }
+}
+
+fn drawn(question: &Question, seen: &Observation, paper: Paper) -> String {
+    draw(Look { question, seen, trace: TraceId(7), now: Timestamp::from_ms(10 * DAY_MS) }, paper)
+}
+
+fn plain(page: &str) -> String {
+    anstream::adapter::strip_str(page).to_string()
+}
+
+#[test]
+fn bars_of_all_hops_lie_on_one_scale_each_where_the_last_one_ended() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    let bars: Vec<&str> = page.lines().filter(|line| line.contains('█')).collect();
+    let starts: Vec<usize> = bars.iter().map(|line| line.chars().position(|c| c == '█').unwrap()).collect();
+    assert_eq!(starts.len(), 4, "{page}");
+    assert!(starts.windows(2).all(|pair| pair[0] < pair[1]), "{page}");
+    assert!(bars.iter().all(|line| line.chars().count() == 80), "{page}");
+    assert!(bars[3].ends_with("40.0 ms    40 %"), "{page}");
+    assert!(page.contains("→ http://b/") && page.contains("100.0 ms"), "{page}");
+}
+
+#[test]
+fn what_was_expected_and_what_is_to_be_done_stand_at_the_end() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    let expected = page.find("✗ status is 2xx").unwrap();
+    let verdict = page.find("DOWN  http_status in first_byte").unwrap();
+    let next = page.find("→ the application's log").unwrap();
+    assert!(expected < verdict && verdict < next, "{page}");
+    assert!(page.contains("trace 00000000000000000000000000000007"), "{page}");
+}
+
+#[test]
+fn the_chain_is_a_tree_up_to_who_signed_it_and_the_first_to_end_is_marked() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    let lines: Vec<&str> = page.lines().map(str::trim_end).collect();
+    let at = lines.iter().position(|line| line.starts_with("  chain       CN=shop.example")).expect(&page);
+    assert!(lines[at].ends_with("30 days left · 1970-02-10"), "{page}");
+    assert_eq!(lines[at + 1], "              │ for shop.example, www.shop.example");
+    assert_eq!(lines[at + 2], "              │ key EC P-256, signed ECDSA-SHA256, serial 07");
+    assert!(lines[at + 3].starts_with("              └ CN=R11"), "{page}");
+    assert!(lines[at + 3].ends_with("10 days left · 1970-01-21 ◂ ends first"), "{page}");
+    assert_eq!(lines[at + 4], "                └ CN=ISRG Root X1  ✓ trusted here");
+    assert_eq!(lines[at + 5], "              not verified, and would be refused: it would be refused");
+}
+
+#[test]
+fn addresses_that_took_no_connection_stand_below_with_why() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    assert!(page.contains("  tried too   [2001:db8::1]:80 · IPv6  connect_refused after 1.50 ms"), "{page}");
+}
+
+#[test]
+fn every_line_fits_the_paper_whatever_it_is() {
+    let mut long = seen();
+    let words = "https://very-long.example/".to_owned() + &"path/".repeat(60);
+    long.detail = Some(words.clone());
+    long.evidence.hops[1].url = words.clone();
+    long.evidence.tls.as_mut().unwrap().chain[0].subject = words.clone();
+    long.evidence.dns.as_mut().unwrap().answers.push(words);
+    for columns in [60, 80, 97, 120] {
+        for paper in [Paper::terminal(Some(columns), true, true), Paper::terminal(Some(columns), false, false)] {
+            let page = plain(&drawn(&question(), &long, paper));
+            let widest = page.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(usize::from(columns)), "{columns}: {widest:?}\n{page}");
+        }
+    }
+    let piped = plain(&drawn(&question(), &long, Paper::pipe(true)));
+    assert!(piped.lines().all(|line| line.chars().count() <= 80) && !piped.contains('█'), "{piped}");
+}
+
+#[test]
+fn without_unicode_the_drawing_is_ascii() {
+    let page = drawn(&question(), &seen(), Paper::terminal(Some(80), false, true));
+    assert!(page.is_ascii(), "{page}");
+    assert!(plain(&page).contains("x status is 2xx") && page.contains("####"), "{page}");
+}

@@ -1,0 +1,31 @@
+//! PURE: the last word: the outcome, why, and what to try next.
+
+use nines_shared::check::Question;
+use nines_shared::sample::Outcome;
+
+use super::figure::millis;
+use super::page::{Line, MARGIN, Page};
+use super::{DIM, Look, colour, hint};
+
+/// Draws the verdict.
+pub(super) fn draw(page: &mut Page, look: Look<'_>) {
+    let seen = look.seen;
+    page.gap();
+    let style = colour(seen.outcome);
+    let mut line = Line::styled(style.bold(), seen.outcome.code().to_uppercase());
+    match (&seen.reason, seen.phase) {
+        (Some(reason), Some(phase)) => line = line.and_styled(style.bold(), format!("  {reason} in {phase}")),
+        (Some(reason), None) => line = line.and_styled(style.bold(), format!("  {reason}")),
+        (None, _) => line = line.and(format!("  in {}", millis(seen.duration_us))),
+    }
+    page.line(MARGIN, &line);
+    if let Some(why) = &seen.detail {
+        page.line(MARGIN, &Line::of(why));
+    }
+    if let Some(next) = hint::next(look) {
+        page.folded(MARGIN, MARGIN + 2, &Line::styled(DIM, "→ ").and(next));
+    }
+    if seen.outcome != Outcome::Up && matches!(look.question, Question::Http(_)) {
+        page.line(MARGIN, &Line::styled(DIM, format!("  trace {} in the target's log", look.trace)));
+    }
+}
