@@ -14,6 +14,7 @@ mod hops;
 mod marks;
 mod page;
 mod paper;
+mod parts;
 pub mod runs;
 mod session;
 mod verdict;
@@ -55,6 +56,7 @@ pub fn draw(look: Look<'_>, paper: Paper) -> String {
     page.line(0, &Line::default());
     title(&mut page, look.question);
     hops::draw(&mut page, look);
+    parts::draw(&mut page, look);
     session::draw(&mut page, look);
     answer::draw(&mut page, look);
     marks::draw(&mut page, look);

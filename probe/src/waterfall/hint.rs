@@ -59,6 +59,7 @@ const NEXT: &[(Reason, &str)] = &[
     (Reason::TlsExpiresSoon, "renew it now; where that runs by itself, see why it has not"),
     (Reason::TlsMissingIntermediate, "serve the full chain (often fullchain.pem), not the certificate alone"),
     (Reason::TlsWeakSignature, "have it issued again with SHA-256"),
+    (Reason::TlsIssuer, "see who renewed the certificate, and whether they meant to change the authority"),
     (
         Reason::TlsPin,
         "where the key was changed on purpose, pin the new one; where it was not, someone may be in between",

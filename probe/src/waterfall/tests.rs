@@ -2,7 +2,7 @@
 
 use nines_shared::check::HttpQuestion;
 use nines_shared::sample::{
-    Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Phase, Phases, Reason, TlsEvidence, Tried,
+    Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Part, Phase, Phases, Reason, TlsEvidence, Tried,
 };
 
 use super::*;
@@ -61,6 +61,15 @@ fn seen() -> Observation {
     let address = "192.0.2.1:80".parse().ok();
     let tried =
         Tried { address: "[2001:db8::1]:80".parse().unwrap(), reason: Some(Reason::ConnectRefused), us: Some(1_500) };
+    let part = Part {
+        what: "192.0.2.9:80".into(),
+        outcome: Outcome::Down,
+        reason: Some(Reason::ConnectTimeout),
+        phase: Some(Phase::Connect),
+        detail: Some("no answer".into()),
+        duration_us: 5_000,
+        phases_us: Phases::default(),
+    };
     Observation {
         outcome: Outcome::Down,
         reason: Some(Reason::HttpStatus),
@@ -69,7 +78,7 @@ fn seen() -> Observation {
         duration_us: 100_000,
         phases_us: phases(30_000, 70_000),
         attempt: 1,
-        evidence: Evidence { address, tried: vec![tried], hops, tls: Some(tls), dns: Some(dns) },
+        evidence: Evidence { address, tried: vec![tried], parts: vec![part], hops, tls: Some(tls), dns: Some(dns) },
     }
 }
 
@@ -121,6 +130,13 @@ fn the_chain_is_a_tree_up_to_who_signed_it_and_the_first_to_end_is_marked() {
 fn addresses_that_took_no_connection_stand_below_with_why() {
     let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
     assert!(page.contains("  tried too   [2001:db8::1]:80 · IPv6  connect_refused after 1.50 ms"), "{page}");
+}
+
+#[test]
+fn each_part_has_a_row_with_its_outcome_and_why() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(120), true, true)));
+    let row = "  each        192.0.2.9:80  ✗ down              5.00 ms  connect_timeout in connect  no answer";
+    assert!(page.contains(row), "{page}");
 }
 
 #[test]
