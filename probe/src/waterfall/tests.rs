@@ -1,9 +1,8 @@
 //! Drawings: their structure, their width, and that nothing in them draws but ourselves.
 
 use nines_shared::check::HttpQuestion;
-use nines_shared::sample::{
-    Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Part, Phase, Phases, Reason, TlsEvidence, Tried,
-};
+use nines_shared::sample::{Evidence, Phase, Reason};
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -15,70 +14,49 @@ fn question() -> Question {
     Question::Http(Box::new(HttpQuestion::get("http://a/".parse().unwrap())))
 }
 
-/// An observation with something in every part of its evidence.
+/// An observation with something in every part of its evidence. The evidence is JSON, as whoever reads it has it.
 fn seen() -> Observation {
-    let phases =
-        |connect, first_byte| Phases { connect: Some(connect), first_byte: Some(first_byte), ..Phases::default() };
-    let hop = |url: &str, status, phases_us| Hop {
-        url: url.into(),
-        address: Some("192.0.2.1:80".parse().unwrap()),
-        status: Some(status),
-        version: Some("HTTP/1.1".into()),
-        phases_us,
+    let phases = |connect: u64, first_byte: u64| json!({ "connect": connect, "first_byte": first_byte });
+    let hop = |url: &str, status: u16, phases_us: &Value| json!({ "url": url, "address": "192.0.2.1:80", "status": status, "version": "HTTP/1.1", "phases_us": phases_us });
+    let certificate = |subject: &str, issuer: &str, days: i64| {
+        json!({
+            "subject": subject, "issuer": issuer, "names": ["shop.example", "www.shop.example"],
+            "not_before": 0, "not_after": days * DAY_MS, "sha256": "00".repeat(32), "pin": "sha256/AAAA",
+            "serial": "07", "key": "EC P-256", "signature": "ECDSA-SHA256",
+        })
     };
-    let hops = vec![hop("http://a/", 301, phases(10_000, 30_000)), hop("http://b/", 500, phases(20_000, 40_000))];
-    let certificate = |subject: &str, issuer: &str, days: i64| Certificate {
-        subject: subject.into(),
-        issuer: issuer.into(),
-        names: vec!["shop.example".into(), "www.shop.example".into()],
-        not_before: Timestamp::from_ms(0),
-        not_after: Timestamp::from_ms(days * DAY_MS),
-        sha256: "00".repeat(32),
-        pin: "sha256/AAAA".into(),
-        serial: "07".into(),
-        key: "EC P-256".into(),
-        signature: "ECDSA-SHA256".into(),
-        is_ca: false,
-    };
-    let tls = TlsEvidence {
-        version: Some("TLSv1.3".into()),
-        cipher: Some("TLS13_AES_256_GCM_SHA384".into()),
-        alpn: Some("h2".into()),
-        chain: vec![certificate("CN=shop.example", "CN=R11", 40), certificate("CN=R11", "CN=ISRG Root X1", 20)],
-        path: ["CN=shop.example", "CN=R11", "CN=ISRG Root X1"].map(str::to_owned).to_vec(),
-        unverified: Some("it would be refused".into()),
-    };
-    let dns = DnsEvidence {
-        transport: "udp".into(),
-        rcode: "NOERROR".into(),
-        answers: vec!["192.0.2.1".into(), "192.0.2.2".into()],
-        ttl_s: Some(300),
-        flags: DnsFlags { aa: true, ad: true, ..DnsFlags::default() },
-        serial: Some(7),
-        authority: vec!["NS ns1.shop.example".into()],
-        additional: vec!["A 192.0.2.53".into()],
-    };
-    let address = "192.0.2.1:80".parse().ok();
-    let tried =
-        Tried { address: "[2001:db8::1]:80".parse().unwrap(), reason: Some(Reason::ConnectRefused), us: Some(1_500) };
-    let part = Part {
-        what: "192.0.2.9:80".into(),
-        outcome: Outcome::Down,
-        reason: Some(Reason::ConnectTimeout),
-        phase: Some(Phase::Connect),
-        detail: Some("no answer".into()),
-        duration_us: 5_000,
-        phases_us: Phases::default(),
-    };
+    let evidence = json!({
+        "address": "192.0.2.1:80",
+        "tried": [{ "address": "[2001:db8::1]:80", "reason": "connect_refused", "us": 1_500 }],
+        "parts": [{
+            "what": "192.0.2.9:80", "outcome": "down", "reason": "connect_timeout", "phase": "connect",
+            "detail": "no answer", "duration_us": 5_000,
+        }],
+        "hops": [
+            hop("http://a/", 301, &phases(10_000, 30_000)),
+            hop("http://b/", 500, &phases(20_000, 40_000)),
+        ],
+        "tls": {
+            "version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "alpn": "h2",
+            "chain": [certificate("CN=shop.example", "CN=R11", 40), certificate("CN=R11", "CN=ISRG Root X1", 20)],
+            "path": ["CN=shop.example", "CN=R11", "CN=ISRG Root X1"],
+            "unverified": "it would be refused",
+        },
+        "dns": {
+            "transport": "udp", "rcode": "NOERROR", "answers": ["192.0.2.1", "192.0.2.2"], "ttl_s": 300,
+            "flags": { "aa": true, "ad": true }, "serial": 7,
+            "authority": ["NS ns1.shop.example"], "additional": ["A 192.0.2.53"],
+        },
+    });
     Observation {
         outcome: Outcome::Down,
         reason: Some(Reason::HttpStatus),
         phase: Some(Phase::FirstByte),
         detail: Some("expected: status is 2xx; it is 500".into()),
         duration_us: 100_000,
-        phases_us: phases(30_000, 70_000),
+        phases_us: serde_json::from_value(phases(30_000, 70_000)).unwrap(),
         attempt: 1,
-        evidence: Evidence { address, tried: vec![tried], parts: vec![part], hops, tls: Some(tls), dns: Some(dns) },
+        evidence: serde_json::from_value(evidence).unwrap(),
     }
 }
 
@@ -130,6 +108,19 @@ fn the_chain_is_a_tree_up_to_who_signed_it_and_the_first_to_end_is_marked() {
 fn addresses_that_took_no_connection_stand_below_with_why() {
     let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
     assert!(page.contains("  tried too   [2001:db8::1]:80 · IPv6  connect_refused after 1.50 ms"), "{page}");
+}
+
+#[test]
+fn an_answer_is_shown_with_flags_ttl_and_sections() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    for line in [
+        "  answer      NOERROR · flags aa ad · over udp · TTL 5m",
+        "              192.0.2.1",
+        "  authority   NS ns1.shop.example",
+        "  additional  A 192.0.2.53",
+    ] {
+        assert!(page.lines().any(|drawn| drawn == line), "{line:?} is missing in:\n{page}");
+    }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Nothing that a target wrote can draw: every text of the evidence is filled with what terminals obey, found by walking
 //! its JSON, so that a field that is added later is filled too.
 
-use serde_json::Value;
-
 use super::super::runs::{Drawing, Tally};
 use super::*;
 
