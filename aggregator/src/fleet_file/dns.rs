@@ -4,6 +4,7 @@ mod expect;
 
 use nines_shared::check::{DnsQuestion, RecordType};
 
+use super::ca;
 use super::reader::Value;
 
 /// The question that `value` describes; as with HTTP, what is wrong is noted and stood in for.
@@ -15,6 +16,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<DnsQuestion> {
         name: name.and_then(|value| value.text()).unwrap_or("stand-in.invalid").to_owned(),
         record_type: record_type.unwrap_or(RecordType::A),
         server: table.get("server").and_then(|value| value.parse()),
+        ca_pem: table.get("ca").and_then(|value| ca::read(&value)),
         recursion: table.get("recursion").and_then(|value| value.flag()).unwrap_or(true),
         expect: table.get("expect").and_then(|value| expect::read(&value, record_type)).unwrap_or_default(),
     };

@@ -1,10 +1,11 @@
 //! The DNS check: one question to one server, and what is expected of its answer.
 //!
 //! Asks with raw messages over sockets of its own, so that nothing retries, caches or hides a response
-//! code. All of the exchange is the phase `resolve`.
+//! code. The exchange is the phase `resolve`; over TLS and HTTPS, `connect` and `tls` come before it.
 
 mod answer;
 mod exchange;
+mod https;
 mod judge;
 mod present;
 
@@ -17,18 +18,27 @@ use nines_shared::sample::{DnsEvidence, DnsFlags, MAX_DETAIL_LEN, Phase, Reason,
 use super::failure::Failure;
 use super::record::Record;
 use super::{Look, resolve};
-use exchange::{Query, Reply};
+use exchange::{Peer, Query, Reply};
 
 /// The port that DNS servers listen on.
 const PORT: u16 = 53;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
-    let server = server_of(look, question)?;
+    let machine;
+    let server = match &question.server {
+        Some(named) => named,
+        None => {
+            machine = machine_server(look)?;
+            &machine
+        }
+    };
     let query = query_of(question)?;
-    record.contact(server.address);
-    record.enter(Phase::Resolve);
-    let reply = exchange::exchange(&query, server, look.prober.vantage.source, record).await?;
+    if question.server.is_some() {
+        permitted(look, server)?;
+    }
+    let peer = Peer { look, server, ca_pem: question.ca_pem.as_deref() };
+    let reply = exchange::exchange(&query, peer, record).await?;
     record.leave();
     let (evidence, verdict) = judged(question, &query, &reply);
     record.evidence.dns = Some(evidence);
@@ -41,7 +51,7 @@ fn judged(question: &DnsQuestion, query: &Query, reply: &Reply) -> (DnsEvidence,
     let head = &reply.message.metadata;
     let section = |wanted: &[String], records| if wanted.is_empty() { Vec::new() } else { answer::section(records) };
     let mut evidence = DnsEvidence {
-        transport: if reply.tcp { "tcp" } else { "udp" }.to_owned(),
+        transport: reply.transport.to_owned(),
         rcode: answer::rcode_name(head.response_code),
         answers: std::mem::take(&mut found.answers),
         ttl_s: found.ttl_s.as_ref().map(|ttl| *ttl.start()),
@@ -63,22 +73,22 @@ fn judged(question: &DnsQuestion, query: &Query, reply: &Reply) -> (DnsEvidence,
     (evidence, verdict)
 }
 
-/// Who is asked. A server that the check names must pass the rule; the machine's own resolver is the
-/// choice of the machine, which the rule is there to protect.
-fn server_of(look: &Look<'_>, question: &DnsQuestion) -> Result<DnsServer, Failure> {
-    match question.server {
-        Some(named) => match resolve::refusal_of(&look.prober.vantage, named.address.ip()) {
-            Some(refusal) => Err(refusal),
-            None => Ok(named),
-        },
-        None => {
-            let first = look.prober.resolver.first_server().ok_or_else(|| {
-                let detail = "the check names no server and the machine has no resolver of its own";
-                Failure::ours(Reason::Unsupported, Phase::Resolve, detail)
-            })?;
-            Ok(DnsServer { tcp: false, address: SocketAddr::new(first, PORT) })
-        }
-    }
+/// The machine's own resolver: the choice of the machine, which the rule is there to protect.
+fn machine_server(look: &Look<'_>) -> Result<DnsServer, Failure> {
+    let first = look.prober.resolver.first_server().ok_or_else(|| {
+        let detail = "the check names no server and the machine has no resolver of its own";
+        Failure::ours(Reason::Unsupported, Phase::Resolve, detail)
+    })?;
+    Ok(DnsServer::Udp(SocketAddr::new(first, PORT)))
+}
+
+/// Whether a server that the check names by address passes the rule. Those of HTTPS are held against it as
+/// they are resolved.
+fn permitted(look: &Look<'_>, server: &DnsServer) -> Result<(), Failure> {
+    let (DnsServer::Udp(address) | DnsServer::Tcp(address) | DnsServer::Tls { address, .. }) = server else {
+        return Ok(());
+    };
+    resolve::refusal_of(&look.prober.vantage, address.ip()).map_or(Ok(()), Err)
 }
 
 fn query_of(question: &DnsQuestion) -> Result<Query, Failure> {

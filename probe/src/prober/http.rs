@@ -24,6 +24,7 @@ use super::secrets::Redactions;
 use super::trust::Alpn;
 use super::{Look, client_certificate, connect};
 use exchange::Protocol;
+pub(super) use exchange::{AbortOnDrop, Tasks, beside, of_http};
 use request::Target;
 
 /// The most header fields of a response.

@@ -23,6 +23,9 @@ pub struct DnsQuestion {
     /// Who is asked; the probe's own first resolver where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<DnsServer>,
+    /// Roots that the certificate of a server with `tls://` or `https://` is verified with, instead of Mozilla's; PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
     /// Whether the server is to find the answer elsewhere if it does not have it (RD).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub recursion: bool,
@@ -43,7 +46,7 @@ fn is_yes(flag: &bool) -> bool {
 impl DnsQuestion {
     /// A question that expects nothing but an answer.
     pub fn new(name: &str, record_type: RecordType, server: Option<DnsServer>) -> Self {
-        Self { name: name.to_owned(), record_type, server, recursion: true, expect: DnsExpect::default() }
+        Self { name: name.to_owned(), record_type, server, ca_pem: None, recursion: true, expect: DnsExpect::default() }
     }
 
     pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
@@ -56,6 +59,9 @@ impl DnsQuestion {
                     self.name
                 ),
             );
+        }
+        if self.ca_pem.is_some() && !matches!(self.server, Some(DnsServer::Tls { .. } | DnsServer::Https(_))) {
+            push("dns.ca", "only a server with tls:// or https:// shows a certificate; leave ca out".to_owned());
         }
         self.expect.errors(self.record_type, push);
     }

@@ -162,7 +162,7 @@ pub struct Certificate {
 /// The answer of a DNS check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsEvidence {
-    /// `udp` or `tcp`: how the answer came.
+    /// How the answer came: `udp`, `tcp`, `tls` or `https`.
     pub transport: String,
     /// The response code, by its IANA name, such as `NOERROR`.
     pub rcode: String,

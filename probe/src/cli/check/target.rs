@@ -108,7 +108,7 @@ fn dns(text: &str, flags: &Flags) -> Result<DnsQuestion, String> {
         (None, Some(typed)) => typed.parse()?,
         (None, None) => RecordType::A,
     };
-    Ok(DnsQuestion { recursion: !flags.no_recursion, ..DnsQuestion::new(name, record_type, flags.server) })
+    Ok(DnsQuestion { recursion: !flags.no_recursion, ..DnsQuestion::new(name, record_type, flags.server.clone()) })
 }
 
 /// The roots of `--ca`.

@@ -1,8 +1,8 @@
-//! A question out, its answer in: UDP with TCP where the answer is truncated, or TCP from the start.
+//! A question out, its answer in: UDP with TCP where the answer is truncated, TCP, TLS or HTTPS from the start.
 //!
 //! Over UDP anybody may answer: what is not an answer to this very question (address, port, id, name,
-//! type) is passed over until the deadline. Over TCP it is the server itself that speaks, and nonsense is
-//! nonsense.
+//! type) is passed over until the deadline. Over a connection it is the server itself that speaks, and
+//! nonsense is nonsense.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,14 +10,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use aws_lc_rs::rand;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
-use nines_shared::check::DnsServer;
+use nines_shared::check::{DnsServer, Reach};
 use nines_shared::sample::{Phase, Reason};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio_rustls::client::TlsStream;
+use url::Host;
 
-use super::super::connect;
 use super::super::failure::{self, Failure};
+use super::super::handshake::{self, Terms};
 use super::super::record::Record;
+use super::super::trust::Alpn;
+use super::super::{Look, connect};
+use super::https;
 
 /// The largest answer that is asked for over UDP: what no path fragments (RFC 9715).
 const MAX_UDP_ANSWER: u16 = 1_232;
@@ -33,49 +38,96 @@ pub(super) struct Query {
     pub(super) recursion: bool,
 }
 
+/// Whom to ask, and from where.
+#[derive(Clone, Copy)]
+pub(super) struct Peer<'p> {
+    pub(super) look: &'p Look<'p>,
+    pub(super) server: &'p DnsServer,
+    /// Roots to verify its certificate with, instead of Mozilla's.
+    pub(super) ca_pem: Option<&'p str>,
+}
+
 /// An answer to the question asked.
 pub(super) struct Reply {
     pub(super) message: Message,
-    pub(super) tcp: bool,
+    /// How it came.
+    pub(super) transport: &'static str,
     /// Whether an answer over UDP was cut short before this one.
     pub(super) truncated: bool,
 }
 
-/// Asks `server`. Without EDNS a second time where the server does not know EDNS (RFC 6891 §7).
-pub(super) async fn exchange(
-    query: &Query,
-    server: DnsServer,
-    source: Option<IpAddr>,
-    record: &mut Record,
-) -> Result<Reply, Failure> {
-    let reply = once(&Outgoing::new(query, true)?, server, source, record).await?;
+/// Asks `peer`, whose address has passed the rule where the server is named by address. Without EDNS a second
+/// time where the server does not know EDNS (RFC 6891 §7).
+pub(super) async fn exchange(query: &Query, peer: Peer<'_>, record: &mut Record) -> Result<Reply, Failure> {
+    let reply = once(&Outgoing::new(query, true)?, peer, record).await?;
     let code = reply.message.metadata.response_code;
     if matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) && reply.message.edns.is_none() {
-        return once(&Outgoing::new(query, false)?, server, source, record).await;
+        return once(&Outgoing::new(query, false)?, peer, record).await;
     }
     Ok(reply)
 }
 
-async fn once(
-    outgoing: &Outgoing<'_>,
-    server: DnsServer,
-    source: Option<IpAddr>,
+async fn once(outgoing: &Outgoing<'_>, peer: Peer<'_>, record: &mut Record) -> Result<Reply, Failure> {
+    let source = peer.look.prober.vantage.source;
+    let whole = |message, transport| Reply { message, transport, truncated: false };
+    match peer.server {
+        DnsServer::Udp(address) => {
+            record.contact(*address);
+            record.enter(Phase::Resolve);
+            let message = over_udp(outgoing, *address, source, record).await?;
+            if !message.metadata.truncation {
+                return Ok(whole(message, "udp"));
+            }
+            record.remark = Some("the answer over UDP was truncated, and TCP was tried".to_owned());
+            let message = over_tcp(outgoing, *address, source).await.map_err(|failure| {
+                let detail = format!("the answer over UDP was truncated, and over TCP: {}", failure.detail);
+                Failure { detail, ..failure }
+            })?;
+            Ok(Reply { message, transport: "tcp", truncated: true })
+        }
+        DnsServer::Tcp(address) => {
+            record.contact(*address);
+            record.enter(Phase::Resolve);
+            Ok(whole(over_tcp(outgoing, *address, source).await?, "tcp"))
+        }
+        DnsServer::Tls { address, name } => {
+            let host = host_of(address.ip());
+            let name = name.as_deref().map_or_else(|| host.clone(), Host::Domain);
+            let mut stream = secured(peer, (&host, address.port()), Terms::with(&name), record).await?;
+            let bytes = framed(&mut stream, outgoing).await.map_err(|error| of_stream(&error, *address))?;
+            Ok(whole(outgoing.answered_by(&bytes)?, "tls"))
+        }
+        DnsServer::Https(url) => {
+            let (host, port) = url
+                .host()
+                .zip(url.port_or_known_default())
+                .ok_or_else(|| Failure::ours(Reason::Unsupported, Phase::Resolve, format!("{url} names no host")))?;
+            let terms = Terms { alpn: Alpn::Any, ..Terms::with(&host) };
+            let stream = secured(peer, (&host, port), terms, record).await?;
+            let bytes = https::post(stream, url, outgoing.bare()).await?;
+            Ok(whole(outgoing.answered_by(&bytes)?, "https"))
+        }
+    }
+}
+
+fn host_of(address: IpAddr) -> Host<&'static str> {
+    match address {
+        IpAddr::V4(v4) => Host::Ipv4(v4),
+        IpAddr::V6(v6) => Host::Ipv6(v6),
+    }
+}
+
+/// A TLS session with the server, with which the exchange begins.
+async fn secured(
+    peer: Peer<'_>,
+    (host, port): (&Host<&str>, u16),
+    terms: Terms<'_>,
     record: &mut Record,
-) -> Result<Reply, Failure> {
-    if server.tcp {
-        let message = over_tcp(outgoing, server.address, source).await?;
-        return Ok(Reply { message, tcp: true, truncated: false });
-    }
-    let message = over_udp(outgoing, server.address, source, record).await?;
-    if !message.metadata.truncation {
-        return Ok(Reply { message, tcp: false, truncated: false });
-    }
-    record.remark = Some("the answer over UDP was truncated, and TCP was tried".to_owned());
-    let message = over_tcp(outgoing, server.address, source).await.map_err(|failure| {
-        let detail = format!("the answer over UDP was truncated, and over TCP: {}", failure.detail);
-        Failure { detail, ..failure }
-    })?;
-    Ok(Reply { message, tcp: true, truncated: true })
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let stream = connect::open(peer.look, host, port, Reach::default(), record).await?;
+    let stream = handshake::secure(peer.look, stream, Terms { ca_pem: peer.ca_pem, ..terms }, record).await?;
+    record.enter(Phase::Resolve);
+    Ok(stream)
 }
 
 /// A question as it goes out.
@@ -111,6 +163,15 @@ impl<'q> Outgoing<'q> {
 
     fn has_id(&self, bytes: &[u8]) -> bool {
         bytes.starts_with(&self.id.to_be_bytes())
+    }
+
+    /// The answer in `bytes`, which came over a connection of our own: nonsense there is the server's.
+    fn answered_by(&self, bytes: &[u8]) -> Result<Message, Failure> {
+        let message = decode(bytes)?;
+        if self.is_answered_by(&message) {
+            return Ok(message);
+        }
+        Err(Failure::theirs(Reason::DnsMalformed, Phase::Resolve, "the answer is not to our question"))
     }
 
     /// Whether `message` answers this question. A server that could not read the question may leave it out.
@@ -164,24 +225,28 @@ async fn over_udp(
 
 async fn over_tcp(outgoing: &Outgoing<'_>, server: SocketAddr, source: Option<IpAddr>) -> Result<Message, Failure> {
     let mut stream = connect::dial(server, source).await.map_err(of_dial)?;
-    let answer = async {
-        stream.write_all(&outgoing.framed).await?;
-        let length = stream.read_u16().await?;
-        let mut bytes = vec![0; usize::from(length)];
-        stream.read_exact(&mut bytes).await?;
-        io::Result::Ok(bytes)
-    };
-    let bytes = answer.await.map_err(|error| {
-        let detail = format!("{server}: the connection ended before the answer: {error}");
-        failure::our_own(&error, Phase::Resolve)
-            .unwrap_or_else(|| Failure::theirs(Reason::DnsUnreachable, Phase::Resolve, detail))
-    })?;
-    let message = decode(&bytes)?;
-    if outgoing.is_answered_by(&message) {
-        Ok(message)
-    } else {
-        Err(Failure::theirs(Reason::DnsMalformed, Phase::Resolve, "the answer is not to our question"))
+    let bytes = framed(&mut stream, outgoing).await.map_err(|error| of_stream(&error, server))?;
+    outgoing.answered_by(&bytes)
+}
+
+/// What comes for `outgoing` over a stream, with its two bytes of length before it. At most 65,535 bytes.
+async fn framed(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), outgoing: &Outgoing<'_>) -> io::Result<Vec<u8>> {
+    stream.write_all(&outgoing.framed).await?;
+    stream.flush().await?;
+    let length = stream.read_u16().await?;
+    let mut bytes = vec![0; usize::from(length)];
+    stream.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// Why no answer came over a stream.
+fn of_stream(error: &io::Error, server: SocketAddr) -> Failure {
+    if let Some(tls) = handshake::tls_error(error) {
+        return Failure::theirs(handshake::reason_of(tls), Phase::Tls, format!("{server}: {tls}"));
     }
+    let detail = format!("{server}: the connection ended before the answer: {error}");
+    failure::our_own(error, Phase::Resolve)
+        .unwrap_or_else(|| Failure::theirs(Reason::DnsUnreachable, Phase::Resolve, detail))
 }
 
 fn decode(bytes: &[u8]) -> Result<Message, Failure> {

@@ -157,7 +157,7 @@ fn within_limits(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// Polls `connection` while `work` goes on, and ends with `work`. What a connection ends with is told to
 /// the request that waits on it.
-async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+pub(crate) async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
     let (mut connection, mut work) = (pin!(connection), pin!(work));
     let mut open = true;
     poll_fn(|cx| {
@@ -183,7 +183,7 @@ fn shown_version(version: Version) -> &'static str {
 }
 
 /// Why an exchange failed in `phase`.
-pub(super) fn of_http(error: &hyper::Error, phase: Phase) -> Failure {
+pub(crate) fn of_http(error: &hyper::Error, phase: Phase) -> Failure {
     let detail = with_causes(error);
     let theirs = |reason| Failure::theirs(reason, phase, detail.clone());
     if error.is_parse_too_large() {
@@ -247,7 +247,7 @@ fn with_causes(error: &hyper::Error) -> String {
 
 /// The tasks that an HTTP/2 connection asks for.
 #[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(crate) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
 impl<F> hyper::rt::Executor<F> for Tasks
 where
@@ -263,7 +263,7 @@ where
 }
 
 /// Ends the tasks with the attempt.
-struct AbortOnDrop(Tasks);
+pub(crate) struct AbortOnDrop(pub(crate) Tasks);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

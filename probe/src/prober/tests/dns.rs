@@ -1,5 +1,7 @@
 //! DNS checks against good and hostile servers.
 
+mod encrypted;
+
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME};
 use hickory_proto::rr::{Name, RData, Record};
