@@ -12,8 +12,10 @@ pub(crate) mod expect;
 mod failure;
 mod handshake;
 mod http;
+mod must_fail;
 mod parts;
 mod record;
+mod redact;
 mod resolve;
 mod secrets;
 mod tls;
@@ -164,8 +166,26 @@ impl Look<'_> {
             Ok(Err(failure)) => Some(failure),
             Err(_elapsed) => Some(record.timed_out()),
         };
+        let mut failure = must_fail::turned(check.must_fail.as_ref(), failure, record.last_phase());
+        if let Some(failure) = &mut failure {
+            self.gather(question, failure, &mut record);
+        }
         let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
-        record.conclude(failure, run.attempt, degraded_after_us, !self.prober.terse)
+        let mut seen = record.conclude(failure, run.attempt, degraded_after_us, !self.prober.terse);
+        if seen.outcome != Outcome::Up {
+            redact::Forms::of(self, question).hide(&mut seen.evidence);
+            seen.evidence.bound();
+        }
+        seen
+    }
+
+    /// Completes the evidence of an attempt that failed.
+    fn gather(&self, question: &Question, failure: &mut Failure, record: &mut Record) {
+        if let Question::Http(question) = question {
+            http::gather(self, question, record);
+        }
+        // Here, since what is too long of it is cut later, and with it perhaps a secret.
+        failure.detail = redact::Forms::of(self, question).hidden(&failure.detail);
     }
 
     async fn ask(&self, question: &Question, record: &mut Record) -> Result<(), Failure> {

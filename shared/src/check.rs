@@ -25,13 +25,17 @@ pub use self::host_port::HostPort;
 pub use self::http::{
     DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HttpQuestion, HttpVersion, MAX_BODY_BYTES, MAX_REDIRECTS, shown_url,
 };
-pub use self::http_expect::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
+pub use self::http_expect::{
+    HeaderExpect, HttpExpect, JsonExpect, MAX_EXPECTATIONS, Range, SpokenVersion, TextCondition, Within, exact_order,
+    same_json,
+};
 pub use self::reach::{Addresses, Family, Reach};
 pub use self::tls::{
     CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, Pin, StartTls, TlsExpect, TlsQuestion, TlsVersion,
 };
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
+use crate::sample::{Fault, Reason};
 use crate::secret::Secret;
 use crate::slot::Cadence;
 
@@ -73,6 +77,9 @@ pub struct Draft {
     /// ms above which a success is `degraded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degraded_after_ms: Option<i64>,
+    /// The check is right when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_fail: Option<MustFail>,
     /// The question.
     pub question: Question,
 }
@@ -90,7 +97,28 @@ impl Draft {
             regions,
             retries: 0,
             degraded_after_ms: None,
+            must_fail: None,
             question,
+        }
+    }
+}
+
+/// With which faults of the target a check is right that must fail. Our own faults say nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MustFail {
+    /// With any.
+    Anyhow,
+    /// With one of these.
+    With(Vec<Reason>),
+}
+
+impl MustFail {
+    /// Whether failing for `reason` is right.
+    pub fn allows(&self, reason: &Reason) -> bool {
+        match self {
+            Self::Anyhow => true,
+            Self::With(reasons) => reasons.contains(reason),
         }
     }
 }
@@ -152,6 +180,10 @@ impl Check {
         region_errors(&draft, &mut errors);
         if MAX_RETRIES < draft.retries {
             errors.push(CheckError::Retries(draft.retries));
+        }
+        if let Some(MustFail::With(reasons)) = &draft.must_fail {
+            let not_theirs = |reason: &&Reason| reason.fault() != Some(Fault::Target);
+            errors.extend(reasons.iter().filter(not_theirs).cloned().map(CheckError::MustFail));
         }
         draft.question.errors(&mut errors);
         if errors.is_empty() { Ok(Self(draft)) } else { Err(errors) }
@@ -247,6 +279,9 @@ pub enum CheckError {
     /// Too many retries.
     #[error("retries {0} is too many; at most {MAX_RETRIES}, since they share one timeout")]
     Retries(u8),
+    /// Something that no target can be blamed for.
+    #[error("{0} is no fault of a target; name reasons of samples that are down, such as connect_refused")]
+    MustFail(Reason),
     /// Something in the question.
     #[error("{mend}")]
     Question {
@@ -268,6 +303,7 @@ impl CheckError {
             Self::Regions(_) | Self::RegionTwice(_) => "regions",
             Self::Quorum { .. } => "quorum",
             Self::Retries(_) => "retries",
+            Self::MustFail(_) => "must_fail",
             Self::Question { key, .. } => key,
         }
     }
@@ -380,9 +416,10 @@ mod tests {
         bad.timeout_ms = bad.interval_ms;
         bad.quorum = 4;
         bad.retries = 99;
+        bad.must_fail = Some(MustFail::With(vec![Reason::TlsExpired, Reason::NoRoute, Reason::Slow]));
         bad.regions[1] = bad.regions[0].clone();
         let keys: Vec<&str> = Check::new(bad).unwrap_err().iter().map(CheckError::key).collect();
-        assert_eq!(keys, ["timeout", "regions", "quorum", "retries"]);
+        assert_eq!(keys, ["timeout", "regions", "quorum", "retries", "must_fail", "must_fail"]);
     }
 
     #[test]

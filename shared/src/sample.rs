@@ -10,8 +10,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::evidence::{Certificate, DnsEvidence, DnsFlags, Evidence, Hop, Offer, Part, TlsEvidence, Tried};
-pub use self::reason::Reason;
+pub use self::evidence::{
+    Certificate, DnsEvidence, DnsFlags, Evidence, ExpectationEvidence, Hop, Judged, MAX_EVIDENCE_BODY_LEN,
+    MAX_EVIDENCE_BYTES, MAX_EVIDENCE_EXPECTATIONS, MAX_EVIDENCE_HEADERS, MAX_EVIDENCE_VALUE_LEN, Offer, Part,
+    ResponseEvidence, TlsEvidence, Tried,
+};
+pub use self::reason::{Fault, Reason};
 use crate::hash::fnv1a128;
 use crate::id::{CheckId, ProbeId, RegionId};
 use crate::time::Timestamp;
@@ -204,6 +208,12 @@ impl Phases {
             Phase::FirstByte => self.first_byte,
             Phase::Transfer => self.transfer,
         }
+    }
+
+    /// The phase that took longest, and its µs.
+    pub fn longest(&self) -> Option<(Phase, u64)> {
+        let took = Phase::ALL.into_iter().filter_map(|phase| Some((self.get(phase)?, phase)));
+        took.max().map(|(us, phase)| (phase, us))
     }
 
     /// Adds `us` to `phase`: the phases of redirect hops add up.

@@ -102,6 +102,30 @@ impl From<Secrets> for Vec<Entry> {
     }
 }
 
+/// Words that the name of a key, a header or a parameter has where its value is likely secret.
+const TELLING: &[&str] = &[
+    "secret",
+    "authorization",
+    "password",
+    "passwd",
+    "token",
+    "cookie",
+    "api-key",
+    "api_key",
+    "apikey",
+    "x-auth",
+    "bearer",
+    "session",
+    "credential",
+    "signature",
+];
+
+/// Whether a key, header or parameter of this name is likely to hold a secret.
+pub fn is_telling(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "key" || TELLING.iter().any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,7 +46,7 @@ fn nginx_is_looked_at_over_http_1_and_2_and_over_tls_and_its_faults_are_named() 
     let get = |url: String| HttpQuestion::get(url.parse().unwrap());
     is_up(&look_http(get(format!("http://{plain}/"))));
     let mut cart = get(format!("http://{plain}/there"));
-    cart.expect.body_contains = Some("Cart".to_owned());
+    cart.expect.body_contains = vec!["Cart".to_owned()];
     let seen = look_http(cart);
     is_up(&seen);
     assert_eq!(seen.evidence.hops.len(), 2, "each hop is on record: {seen:?}");

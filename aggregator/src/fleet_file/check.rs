@@ -4,10 +4,11 @@
 //! a key that could not even be read is left for when it can.
 
 use nines_shared::check::{
-    Check, CheckError, DEFAULT_INTERVAL_MS, Draft, HttpQuestion, Question, default_recheck_ms, default_timeout_ms,
-    majority,
+    Check, CheckError, DEFAULT_INTERVAL_MS, Draft, HttpQuestion, MustFail, Question, default_recheck_ms,
+    default_timeout_ms, majority,
 };
 use nines_shared::id::{CheckId, RegionId, ServiceId};
+use nines_shared::sample::Reason;
 
 use super::ids::{Declared, own_id};
 use super::reader::{Table, Value};
@@ -69,6 +70,7 @@ impl<'a> Keys<'_, 'a> {
             retries: self.get("retries", Value::whole).unwrap_or(0),
             recheck_ms: self.get("recheck", Value::duration_ms).unwrap_or(default_recheck_ms(interval_ms)),
             degraded_after_ms: self.get("degraded_after", Value::duration_ms),
+            must_fail: self.get("must_fail", must_fail).flatten(),
             question: question.unwrap_or_else(harmless),
         }
     }
@@ -105,6 +107,20 @@ impl<'a> Keys<'_, 'a> {
     }
 }
 
+/// `true`, `false`, or a list of reasons. A code that nobody knows is a slip of the pen here, and not of a
+/// newer version.
+fn must_fail(value: &Value<'_>) -> Option<Option<MustFail>> {
+    if value.is_list() {
+        return value.list(reason).map(MustFail::With).map(Some);
+    }
+    Some(value.flag()?.then_some(MustFail::Anyhow))
+}
+
+fn reason(value: &Value<'_>) -> Option<Reason> {
+    let codes: Vec<(&str, &Reason)> = Reason::ALL.iter().map(|reason| (reason.code(), reason)).collect();
+    value.one_of(&codes).cloned()
+}
+
 /// The keys whose values a rule is about.
 fn depends_on(error: &CheckError) -> &'static [&'static str] {
     match error {
@@ -115,6 +131,7 @@ fn depends_on(error: &CheckError) -> &'static [&'static str] {
         CheckError::Regions(_) | CheckError::RegionTwice(_) => &["regions"],
         CheckError::Quorum { .. } => &["quorum", "regions"],
         CheckError::Retries(_) => &["retries"],
+        CheckError::MustFail(_) => &["must_fail"],
         CheckError::Question { .. } => &[],
     }
 }

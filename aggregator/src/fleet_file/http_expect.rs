@@ -2,29 +2,80 @@
 
 use std::fmt::Display;
 
-use nines_shared::check::{HeaderExpect, HttpExpect, JsonExpect, TextCondition};
+use nines_shared::check::{HeaderExpect, HttpExpect, JsonExpect, Range, SpokenVersion, TextCondition, Within};
 use nines_shared::pattern::{JsonPath, Regex, StatusRange};
 
 use super::reader::{Table, Value};
+use super::tls;
+
+const VERSIONS: &[(&str, SpokenVersion)] = &[
+    ("1.0", SpokenVersion::Http10),
+    ("1.1", SpokenVersion::Http11),
+    ("2", SpokenVersion::Http2),
+    ("3", SpokenVersion::Http3),
+];
 
 /// The expectations that `value` describes.
 pub(super) fn read(value: &Value<'_>) -> Option<HttpExpect> {
     let table = value.table()?;
     let status = table.get_or("status", HttpExpect::default().status, |value| value.list(status));
     let headers = table.get_or("headers", Vec::new(), header_expectations);
-    let text = |value: &Value<'_>| value.text().map(ToOwned::to_owned);
-    let contains = table.get_if("body_contains", text);
-    let lacks = table.get_if("body_lacks", text);
+    let version = table.get_or("version", Vec::new(), |value| value.list(|item| item.one_of(VERSIONS)));
+    let contains = table.get_or("body_contains", Vec::new(), texts);
+    let lacks = table.get_or("body_lacks", Vec::new(), texts);
     let matches = table.get_if("body_matches", regex);
+    let lacks_match = table.get_if("body_lacks_match", regex);
+    let size = table.get_if("body_size", |value| bounds(value, |value| value.size_bytes().map(u64::from)));
     let json = table.get_or("json", Vec::new(), |value| value.list(json));
+    let within = table.get_or("within", Within::default(), within);
+    let certificate = table.get_if("certificate", tls::expect);
     table.finish();
     Some(HttpExpect {
         status: status?,
         headers: headers?,
+        version: version?,
         body_contains: contains?,
         body_lacks: lacks?,
         body_matches: matches?,
+        body_lacks_match: lacks_match?,
+        body_size: size?,
         json: json?,
+        within: within?,
+        certificate: certificate?,
+    })
+}
+
+/// A text, or a list of them.
+fn texts(value: &Value<'_>) -> Option<Vec<String>> {
+    let text = |value: &Value<'_>| value.text().map(ToOwned::to_owned);
+    if value.is_list() { value.list(text) } else { text(value).map(|text| vec![text]) }
+}
+
+/// A number as `read` takes it, or `{ min = …, max = … }`.
+fn bounds(value: &Value<'_>, read: impl Fn(&Value<'_>) -> Option<u64>) -> Option<Range> {
+    if !value.is_table() {
+        return read(value).map(Range::exactly);
+    }
+    let table = value.table()?;
+    let (min, max) = (table.get_if("min", &read), table.get_if("max", &read));
+    table.finish();
+    Some(Range { min: min?, max: max? })
+}
+
+/// How long each phase may take.
+fn within(value: &Value<'_>) -> Option<Within> {
+    let table = value.table()?;
+    let ms = |key| table.get_if(key, Value::duration_ms);
+    let (resolve_ms, connect_ms, tls_ms) = (ms("resolve"), ms("connect"), ms("tls"));
+    let (first_byte_ms, transfer_ms, total_ms) = (ms("first_byte"), ms("transfer"), ms("total"));
+    table.finish();
+    Some(Within {
+        resolve_ms: resolve_ms?,
+        connect_ms: connect_ms?,
+        tls_ms: tls_ms?,
+        first_byte_ms: first_byte_ms?,
+        transfer_ms: transfer_ms?,
+        total_ms: total_ms?,
     })
 }
 
@@ -93,7 +144,27 @@ fn json(value: &Value<'_>) -> Option<JsonExpect> {
             )
         }))
     });
-    let equals = table.get_if("equals", Value::json);
+    let text = |value: &Value<'_>| value.text().map(ToOwned::to_owned);
+    let value = |key| table.get_if(key, Value::json);
+    let number = |key| table.get_if(key, Value::number);
+    let (equals, not_equals) = (value("equals"), value("not_equals"));
+    let (above, at_least, below, at_most) = (number("above"), number("at_least"), number("below"), number("at_most"));
+    let (contains, matches) = (table.get_if("contains", text), table.get_if("matches", regex));
+    let count = table.get_if("count", |value| bounds(value, |value| value.whole()));
+    let (every, exists) = (table.get_or("every", false, Value::flag), table.get_or("exists", true, Value::flag));
     table.finish();
-    Some(JsonExpect { path: path?, equals: equals? })
+    Some(JsonExpect {
+        path: path?,
+        equals: equals?,
+        not_equals: not_equals?,
+        above: above?,
+        at_least: at_least?,
+        below: below?,
+        at_most: at_most?,
+        contains: contains?,
+        matches: matches?,
+        every: every?,
+        count: count?,
+        exists: exists?,
+    })
 }

@@ -169,6 +169,11 @@ impl<'a> Value<'a> {
         self.value.is_table()
     }
 
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
     /// A text with something in it, for people.
     pub(super) fn words(&self) -> Option<String> {
         let text = self.text()?;
@@ -305,6 +310,14 @@ impl<'a> Value<'a> {
                 entries.into_iter().map(|(key, value)| Some((key.to_owned(), value.json()?))).collect()
             }
         }
+    }
+
+    /// A number, as JSON has them.
+    pub(super) fn number(&self) -> Option<serde_json::Number> {
+        if !self.value.is_integer() && !self.value.is_float() {
+            return self.not_a("a number");
+        }
+        self.json()?.as_number().cloned()
     }
 
     /// What is good, or a note of why it is not.

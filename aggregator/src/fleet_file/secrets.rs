@@ -2,18 +2,9 @@
 
 use std::ops::Range;
 
+pub(super) use nines_shared::secret::is_telling;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// Words that the name of a key or header has where its value is likely secret.
-const TELLING: &[&str] =
-    &["secret", "authorization", "password", "token", "cookie", "api-key", "api_key", "apikey", "x-auth", "bearer"];
-
-/// Whether a key or header of this name is likely to hold a secret.
-pub(super) fn is_telling(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == "key" || TELLING.iter().any(|word| name.contains(word))
-}
 
 /// The ranges of a file that was read.
 pub(super) fn of_tree(root: &DeTable<'_>) -> Vec<Range<usize>> {

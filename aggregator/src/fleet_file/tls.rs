@@ -65,7 +65,7 @@ fn server_name(value: &Value<'_>) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn expect(value: &Value<'_>) -> Option<TlsExpect> {
+pub(super) fn expect(value: &Value<'_>) -> Option<TlsExpect> {
     let table = value.table()?;
     let valid_for_ms = table.get_if("valid_for", Value::duration_ms);
     let min_version = table.get_if("min_version", |value| value.one_of(SPOKEN));

@@ -35,7 +35,7 @@ pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> 
         seen = observe(kit, due) => seen,
         () = cut.cancelled() => return give_up(kit, due, Reason::Stopped).await,
     };
-    let doubt = doubt(kit, begun, seen.outcome).await;
+    let doubt = doubt(kit, due, begun, seen.outcome).await;
     let sample = judge::sample(kit, due, begun, seen, doubt);
     let outcome = sample.outcome;
     keep(kit, &[sample]).await;
@@ -73,11 +73,13 @@ async fn observe(kit: &Arc<Kit>, due: &Due) -> Observation {
     })
 }
 
-async fn doubt(kit: &Kit, begun: Reading, outcome: Outcome) -> Option<Doubt> {
+async fn doubt(kit: &Kit, due: &Due, begun: Reading, outcome: Outcome) -> Option<Doubt> {
     if !begun.trusted || !kit.clock.read().trusted {
         return Some(Doubt::Clock);
     }
-    let alone = outcome == Outcome::Down && kit.canaries.answer().await == Some(false);
+    // A check that must fail is `up` because something failed, which may be our own way out.
+    let by_failing = due.check.must_fail.is_some() && outcome != Outcome::Inconclusive;
+    let alone = (outcome == Outcome::Down || by_failing) && kit.canaries.answer().await == Some(false);
     alone.then_some(Doubt::Canary)
 }
 

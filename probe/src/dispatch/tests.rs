@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipnet::IpNet;
 use nines_shared::address::AddressRule;
-use nines_shared::check::{Check, Draft, Question};
+use nines_shared::check::{Check, Draft, MustFail, Question};
 use nines_shared::sample::{Evidence, Phase, Phases, SampleKind};
 use nines_shared::time::{Clock, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -164,6 +164,21 @@ async fn inv_5_where_no_canary_answers_a_failure_is_our_own() {
     assert_eq!((sample.outcome, sample.reason), (Outcome::Inconclusive, Some(Reason::Canary)));
     assert!(sample.detail.unwrap().starts_with("seen: down http_status"), "kept for the record");
     target.mood.store(GOOD, Ordering::SeqCst);
+    bench.until(1, |sample| sample.outcome == Outcome::Up).await;
+}
+
+#[tokio::test]
+async fn inv_5_a_check_that_must_fail_earns_nothing_where_no_canary_answers() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let target = Target::start(BAD).await;
+    let canaries = Canaries::new(vec![format!("tcp://{nobody}").parse().unwrap()], None);
+    let mut draft = Draft::from(Check::clone(&target.check("home", 1_000, 500)));
+    draft.must_fail = Some(MustFail::Anyhow);
+    let check = Arc::new(Check::new(draft).unwrap());
+    let bench = Bench::start(vec![Arc::clone(&check)], canaries, 8);
+    let sample = bench.until(1, |_| true).await.remove(0);
+    assert_eq!((sample.outcome, sample.reason), (Outcome::Inconclusive, Some(Reason::Canary)));
+    let bench = Bench::start(vec![check], no_canaries(), 8);
     bench.until(1, |sample| sample.outcome == Outcome::Up).await;
 }
 

@@ -6,6 +6,7 @@
 
 mod body;
 mod credentials;
+mod evidence;
 mod exchange;
 mod redirect;
 mod request;
@@ -22,7 +23,8 @@ use super::handshake::{self, Terms};
 use super::record::Record;
 use super::secrets::Redactions;
 use super::trust::Alpn;
-use super::{Look, client_certificate, connect};
+use super::{Look, client_certificate, connect, expect};
+pub(super) use evidence::gather;
 use exchange::Protocol;
 pub(super) use exchange::{AbortOnDrop, Tasks, beside, of_http};
 use request::Target;
@@ -52,7 +54,7 @@ async fn follow(
     let mut followed = 0;
     loop {
         record.hop(redactions.text(shown_url(&target.url)));
-        let Some(next) = hop(look, question, &target, record).await? else { return Ok(()) };
+        let Some(next) = hop(look, question, &target, record).await? else { return judge(look, question, record) };
         if followed == question.redirects {
             let detail = format!("redirected more than {followed} times; the next would be {}", shown_url(&next.url));
             return Err(Failure::theirs(Reason::RedirectLimit, Phase::FirstByte, detail));
@@ -62,7 +64,12 @@ async fn follow(
     }
 }
 
-/// One request. `None` where its response was the last and is as expected.
+/// Judges the last response by what its head did not decide.
+fn judge(look: &Look<'_>, question: &HttpQuestion, record: &Record) -> Result<(), Failure> {
+    evidence::seen(look, record).map_or(Ok(()), |seen| expect::judge_rest(&question.expect, seen))
+}
+
+/// One request. `None` where its response was the last, its head is as expected, and its body was read.
 async fn hop<'q>(
     look: &Look<'_>,
     question: &'q HttpQuestion,

@@ -19,7 +19,7 @@ use url::Host;
 use super::connect::{self, Pin};
 use super::failure::Failure;
 use super::record::Record;
-use super::{Look, Observation, Run};
+use super::{Look, Observation, Run, must_fail};
 
 /// The most parts of one sample. Where there would be more, that is a part of its own, and inconclusive.
 pub(crate) const MAX_PARTS: usize = 16;
@@ -41,10 +41,10 @@ impl Look<'_> {
         let mut record = Record::start();
         let plans = match timeout_at(run.deadline, self.plans(questions, &mut record)).await {
             Ok(Ok(plans)) => plans,
-            Ok(Err(failure)) => return record.conclude(Some(failure), run.attempt, None, true),
+            Ok(Err(failure)) => return unplanned(check, failure, record, run),
             Err(_elapsed) => {
                 let failure = record.timed_out();
-                return record.conclude(Some(failure), run.attempt, None, true);
+                return unplanned(check, failure, record, run);
             }
         };
         let asked = plans.iter().map(|plan| self.part(check, plan, &record, run)).collect();
@@ -88,6 +88,12 @@ impl Look<'_> {
         }
         Ok(plans)
     }
+}
+
+/// What it amounts to that there are no parts.
+fn unplanned(check: &Check, failure: Failure, record: Record, run: Run) -> Observation {
+    let failure = must_fail::turned(check.must_fail.as_ref(), Some(failure), record.last_phase());
+    record.conclude(failure, run.attempt, None, true)
 }
 
 fn shown(host: &Host<&str>, port: u16) -> String {
@@ -146,6 +152,9 @@ fn worst(mut parts: Vec<(String, Observation)>) -> Observation {
     let (what, mut worst) = parts.swap_remove(chosen);
     worst.detail = worst.detail.map(|text| detail(&format!("{alike} of {count} {outcome}: {what}: {text}")));
     worst.evidence.parts = told;
+    if outcome != Outcome::Up {
+        worst.evidence.bound();
+    }
     worst
 }
 

@@ -10,6 +10,7 @@ use nines_shared::sample::{Evidence, Hop, Outcome, Phase, Phases, Reason, Tried,
 use tokio::time::Instant;
 
 use super::Observation;
+use super::expect::{Body, Head};
 use super::failure::{Failure, timeout_in};
 use super::handshake::Session;
 
@@ -25,9 +26,19 @@ pub(crate) struct Record {
     pub(crate) remark: Option<String>,
     /// What the deadline means, where that is known better than by the phase it falls in.
     pub(crate) overdue: Option<Failure>,
+    /// The head of the last HTTP response.
+    pub(crate) head: Option<Head>,
+    /// Its body, where it was read as far as the check wants it, or as evidence of a failure.
+    pub(crate) body: Option<Body>,
+    /// Whether the body was read to its end, or to the check's limit.
+    pub(crate) is_read: bool,
     phases: Phases,
     started: Instant,
     running: Option<(Phase, Instant)>,
+    /// The last phase that began.
+    last: Phase,
+    /// When the attempt had failed, where evidence was still gathered after that.
+    settled: Option<Instant>,
 }
 
 impl Record {
@@ -39,9 +50,14 @@ impl Record {
             foregone: None,
             remark: None,
             overdue: None,
+            head: None,
+            body: None,
+            is_read: false,
             phases: Phases::default(),
             started: Instant::now(),
             running: None,
+            last: Phase::Resolve,
+            settled: None,
         }
     }
 
@@ -55,6 +71,7 @@ impl Record {
         let now = Instant::now();
         self.end_phase(now);
         self.running = Some((phase, now));
+        self.last = phase;
     }
 
     /// Ends the phase that runs.
@@ -74,6 +91,7 @@ impl Record {
     /// Begins a request of an HTTP check: its phases are its own as well as the attempt's.
     pub(crate) fn hop(&mut self, url: String) {
         self.leave();
+        (self.head, self.body, self.is_read) = (None, None, false);
         let phases_us = Phases::default();
         self.evidence.hops.push(Hop { url, address: None, status: None, version: None, phases_us });
     }
@@ -110,6 +128,24 @@ impl Record {
         }
     }
 
+    /// Notes that the attempt has failed, while evidence is still gathered: that takes no part in any phase
+    /// nor in the duration, and where the deadline cuts it off it is this failure that counts.
+    pub(crate) fn settle(&mut self, failure: Failure) {
+        self.leave();
+        self.foregone = Some(failure);
+        self.settled = Some(Instant::now());
+    }
+
+    /// The last phase that began.
+    pub(crate) const fn last_phase(&self) -> Phase {
+        self.last
+    }
+
+    /// µs of each phase so far, and of all together.
+    pub(crate) fn took(&self) -> (Phases, u64) {
+        (self.phases, self.elapsed_us())
+    }
+
     /// What the deadline means here: the target did not get the phase done that runs now.
     pub(crate) fn timed_out(&self) -> Failure {
         if let Some(foregone) = &self.foregone {
@@ -127,7 +163,8 @@ impl Record {
     }
 
     fn elapsed_us(&self) -> u64 {
-        micros(self.started, Instant::now())
+        let until = self.settled.unwrap_or_else(Instant::now);
+        micros(self.started, until)
     }
 
     /// The observation that this attempt, the `attempt`th, amounts to. A success that took longer than
@@ -171,9 +208,8 @@ fn micros(from: Instant, to: Instant) -> u64 {
 
 fn slow(duration_us: u64, phases: &Phases) -> String {
     let total = format!("took {} ms", duration_us / 1_000);
-    let longest = Phase::ALL.into_iter().filter_map(|phase| Some((phases.get(phase)?, phase))).max();
-    match longest {
-        Some((us, phase)) => format!("{total}, {} ms of it in {phase}", us / 1_000),
+    match phases.longest() {
+        Some((phase, us)) => format!("{total}, {} ms of it in {phase}", us / 1_000),
         None => total,
     }
 }
@@ -199,6 +235,19 @@ mod tests {
         assert_eq!(seen.evidence.hops[1].phases_us.connect, Some(2_000));
         assert_eq!((seen.outcome, seen.reason), (Outcome::Degraded, Some(Reason::Slow)));
         assert_eq!(seen.detail.unwrap(), "took 12 ms, 7 ms of it in first_byte");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_evidence_takes_is_no_phase_and_no_duration_and_the_deadline_does_not_hide_the_failure() {
+        let mut record = Record::start();
+        record.enter(Phase::FirstByte);
+        tokio::time::advance(Duration::from_millis(5)).await;
+        let failure = Failure::theirs(Reason::HttpStatus, Phase::FirstByte, "it is 500");
+        record.settle(failure.clone());
+        tokio::time::advance(Duration::from_millis(900)).await;
+        assert_eq!(record.timed_out(), failure);
+        let seen = record.conclude(Some(failure), 1, None, true);
+        assert_eq!((seen.duration_us, seen.phases_us.first_byte, seen.phases_us.transfer), (5_000, Some(5_000), None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,9 +12,9 @@ use super::Look;
 use super::failure::Failure;
 
 /// What stands where a secret stood.
-const REDACTED: &str = "[secret]";
+pub(super) const REDACTED: &str = "[secret]";
 /// A shorter secret is none, and would blot out half of a page.
-const MIN_BYTES: usize = 4;
+pub(super) const MIN_BYTES: usize = 4;
 /// So many of a secret's first bytes are enough to know it by: texts are cut short, and secrets with them.
 const TELLING_BYTES: usize = 8;
 
@@ -71,6 +71,11 @@ impl std::fmt::Debug for Redactions {
 }
 
 impl Redactions {
+    /// The values themselves.
+    pub(super) fn values(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.hidden.iter().map(|value| String::from_utf8_lossy(value))
+    }
+
     /// `text` with [`REDACTED`] in the place of each secret, and of the beginning of one that is cut off.
     pub(crate) fn text(&self, text: String) -> String {
         match self.bytes(text.as_bytes()) {

@@ -123,6 +123,7 @@ impl HttpQuestion {
             push("http.max_body", format!("a body limit is 1 to {MAX_BODY_BYTES} bytes, not {}", self.max_body_bytes));
         }
         credentials::errors(self, push);
+        self.expect.errors(self, push);
     }
 }
 

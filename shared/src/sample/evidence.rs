@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, Phase, Phases, Reason};
 use crate::time::Timestamp;
 
+/// The most bytes of evidence as JSON; [`Evidence::bound`] leaves out what is beyond.
+pub const MAX_EVIDENCE_BYTES: usize = 32 << 10;
+/// The most header fields of a response that are kept.
+pub const MAX_EVIDENCE_HEADERS: usize = 50;
+/// The longest header value, `what` and `seen` that is kept, in bytes.
+pub const MAX_EVIDENCE_VALUE_LEN: usize = 256;
+/// The most bytes of a decoded body that are kept.
+pub const MAX_EVIDENCE_BODY_LEN: usize = 1 << 10;
+/// The most expectations that are kept.
+pub const MAX_EVIDENCE_EXPECTATIONS: usize = 100;
+
 /// What the target said and showed. Every part is there only where the check came so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -30,6 +41,100 @@ pub struct Evidence {
     /// The answer of a DNS check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<DnsEvidence>,
+    /// The last response of an HTTP check that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Box<ResponseEvidence>>,
+    /// Each expectation of an HTTP check that failed after a response came, in the order in which they are judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationEvidence>,
+}
+
+impl Evidence {
+    /// Leaves out parts, the least telling first, until the rest is at most [`MAX_EVIDENCE_BYTES`] as JSON.
+    pub fn bound(&mut self) {
+        let parts: [fn(&mut Self); 6] = [
+            |evidence| evidence.tls.iter_mut().flat_map(|tls| &mut tls.chain).for_each(|one| one.names.truncate(10)),
+            |evidence| evidence.response.iter_mut().for_each(|response| response.leave_out_headers()),
+            |evidence| evidence.expectations.retain(|one| one.verdict != Judged::Met),
+            |evidence| evidence.response = None,
+            |evidence| evidence.tls.iter_mut().for_each(|tls| tls.chain.truncate(2)),
+            |evidence| *evidence = Self { address: evidence.address, ..Self::default() },
+        ];
+        for leave_out in parts {
+            if self.json_len() <= MAX_EVIDENCE_BYTES {
+                return;
+            }
+            leave_out(self);
+        }
+    }
+
+    fn json_len(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
+    }
+}
+
+/// An HTTP response, cleaned, with secrets hidden.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseEvidence {
+    /// Its status.
+    pub status: u16,
+    /// Such as `HTTP/2`.
+    pub version: String,
+    /// Header fields in the order received, at most [`MAX_EVIDENCE_HEADERS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// How many further header fields there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub headers_left_out: usize,
+    /// The beginning of the decoded body, where it is text: at most [`MAX_EVIDENCE_BODY_LEN`] bytes. Absent
+    /// where it was not kept: nothing expected anything of it, and the head was as expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Whether the body is not text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
+    /// Whether the body goes on after what is here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// Its `content-encoding`, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl ResponseEvidence {
+    fn leave_out_headers(&mut self) {
+        self.headers_left_out += self.headers.len().saturating_sub(10);
+        self.headers.truncate(10);
+    }
+}
+
+/// An expectation of a response, and whether it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectationEvidence {
+    /// As people say it, such as `status is 2xx`.
+    pub what: String,
+    /// Whether it held.
+    pub verdict: Judged,
+    /// What was seen instead, or why it could not be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+}
+
+/// Whether an expectation held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judged {
+    /// It held.
+    Met,
+    /// It did not.
+    Unmet,
+    /// What came does not decide it.
+    Undecided,
 }
 
 /// One part of a sample that asked several addresses or ports.
@@ -204,5 +309,38 @@ impl DnsFlags {
     /// Whether none is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inv_9_evidence_is_bounded_and_loses_the_least_telling_first() {
+        let text = "\"".repeat(MAX_EVIDENCE_VALUE_LEN);
+        let hop = Hop { url: text.clone(), address: None, status: None, version: None, phases_us: Phases::default() };
+        let unmet = ExpectationEvidence { what: text.clone(), verdict: Judged::Unmet, seen: Some(text.clone()) };
+        let met = ExpectationEvidence { verdict: Judged::Met, ..unmet.clone() };
+        let response = ResponseEvidence {
+            headers: vec![(text.clone(), text); MAX_EVIDENCE_HEADERS],
+            body: Some("\n".repeat(MAX_EVIDENCE_BODY_LEN)),
+            ..ResponseEvidence::default()
+        };
+        let mut evidence = Evidence {
+            hops: vec![hop; 2],
+            response: Some(Box::new(response)),
+            expectations: vec![met; 4].into_iter().chain([unmet]).collect(),
+            ..Evidence::default()
+        };
+        assert!(MAX_EVIDENCE_BYTES < evidence.json_len());
+        evidence.bound();
+        assert!(evidence.json_len() <= MAX_EVIDENCE_BYTES);
+        let response = evidence.response.as_ref().unwrap();
+        assert_eq!((response.headers.len(), response.headers_left_out), (10, MAX_EVIDENCE_HEADERS - 10));
+        assert!(response.body.is_some() && evidence.expectations.len() == 5);
+        evidence.hops = vec![evidence.hops[0].clone(); 500];
+        evidence.bound();
+        assert!(evidence.json_len() <= MAX_EVIDENCE_BYTES);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $code:literal),+ $(,)?) => {
+    ($($fault:expr => { $($(#[$doc:meta])* $name:ident = $code:literal,)+ })+) => {
         /// Why a sample is not `up`: a stable code that alerts group by and reports print.
         ///
         /// The set is closed on the side that writes; the side that reads keeps a code it does not know
@@ -13,26 +13,34 @@ macro_rules! reasons {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub enum Reason {
-            $($(#[$doc])* $name,)+
+            $($($(#[$doc])* $name,)+)+
             /// A code of another version or another product; `[a-z0-9_]{1,64}`.
             Other(Box<str>),
         }
 
         impl Reason {
             /// Every reason this version writes.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+            pub const ALL: &'static [Self] = &[$($(Self::$name),+),+];
 
             /// Its stable code.
             pub fn code(&self) -> &str {
                 match self {
-                    $(Self::$name => $code,)+
+                    $($(Self::$name => $code,)+)+
                     Self::Other(code) => code,
+                }
+            }
+
+            /// Whose fault it is; `None` where it is nobody's, or where the code is not known here.
+            pub fn fault(&self) -> Option<Fault> {
+                match self {
+                    $($(Self::$name)|+ => $fault,)+
+                    Self::Other(_) => None,
                 }
             }
 
             fn known(code: &str) -> Option<Self> {
                 match code {
-                    $($code => Some(Self::$name),)+
+                    $($($code => Some(Self::$name),)+)+
                     _ => None,
                 }
             }
@@ -40,12 +48,23 @@ macro_rules! reasons {
     };
 }
 
+/// Whose fault a sample's reason is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The target's: the sample is `down`.
+    Target,
+    /// Ours: the sample is `inconclusive`.
+    Probe,
+}
+
 reasons! {
     // Slow, but right.
+    None => {
     /// Right, but slower than `degraded_after`.
     Slow = "slow",
-
+    }
     // The target's fault: outcome `down`.
+    Some(Fault::Target) => {
     /// The name does not exist.
     DnsNxdomain = "dns_nxdomain",
     /// The name exists but has no record of the type.
@@ -190,8 +209,9 @@ reasons! {
     Latency = "latency",
     /// The check must fail, and did not.
     UnexpectedSuccess = "unexpected_success",
-
+    }
     // Our fault: outcome `inconclusive`.
+    Some(Fault::Probe) => {
     /// The probe has no route to the target.
     NoRoute = "no_route",
     /// The probe's own file does not allow the address.
@@ -220,6 +240,7 @@ reasons! {
     Stopped = "stopped",
     /// A fault in the probe itself.
     Internal = "internal",
+    }
 }
 
 impl TryFrom<String> for Reason {

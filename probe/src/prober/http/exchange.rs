@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::header::HeaderMap;
 use hyper::{Response, Version};
 use hyper_util::rt::TokioIo;
 use nines_shared::check::HttpQuestion;
@@ -25,13 +25,16 @@ use nines_shared::hash::fnv1a64;
 use nines_shared::sample::{Phase, Reason, TraceId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::super::expect;
+use super::super::expect::{self, Body, Head};
 use super::super::failure::{self, Failure};
 use super::super::handshake;
 use super::super::record::Record;
+use super::body::{self, Keep, Plan};
+use super::evidence::{EXCERPT_BYTES, MAX_EVIDENCE_WAIT};
 use super::request::Target;
-use super::{LOCATION, MAX_HEAD_BYTES, MAX_HEADERS, body, redirect};
+use super::{LOCATION, MAX_HEAD_BYTES, MAX_HEADERS, redirect};
 
 /// How many bytes of a body an HTTP/2 target may send ahead of our reading.
 const WINDOW_BYTES: u32 = 1 << 20;
@@ -100,33 +103,55 @@ impl<'q> Ask<'_, 'q> {
         let response = response.await.map_err(|error| of_http(&error, Phase::FirstByte))?;
         let (head, incoming) = response.into_parts();
         let status = head.status.as_u16();
+        let version = shown_version(head.version);
         if let Some(hop) = self.record.evidence.hops.last_mut() {
             hop.status = Some(status);
-            hop.version = Some(shown_version(head.version).to_owned());
+            hop.version = Some(version.to_owned());
         }
+        let head = self.record.head.insert(Head { status, version, headers: head.headers });
         within_limits(&head.headers)?;
         if 0 < self.question.redirects && redirect::is_redirect(status) {
+            let next = self.next(status);
             self.record.leave();
-            return self.next(status, &head.headers).map(Some);
+            return next.map(Some);
         }
-        let expect = &self.question.expect;
-        expect::judge_head(expect, status, &head.headers)?;
-        self.record.enter(Phase::Transfer);
-        let plan = body::Plan {
-            limit: self.question.max_body_bytes as usize,
-            keep: expect.wants_body(),
-            encoding: head.headers.get(CONTENT_ENCODING).map_or(&[], |value| value.as_bytes()),
-        };
-        let read = body::read(incoming, plan).await?;
-        self.record.leave();
-        if expect.wants_body() {
-            expect::judge_body(expect, expect::Body { bytes: &read.bytes, whole: read.whole })?;
+        if let Err(failure) = expect::judge_head(&self.question.expect, head) {
+            return Err(self.excerpt(failure, incoming).await);
         }
-        Ok(None)
+        self.body(incoming).await.map(|()| None)
     }
 
-    fn next(&self, status: u16, headers: &HeaderMap) -> Result<Target<'q>, Failure> {
-        let location = headers.get(LOCATION).map(|value| value.as_bytes());
+    /// Reads the body as far as the check wants it.
+    async fn body(self, incoming: Incoming) -> Result<(), Failure> {
+        self.record.enter(Phase::Transfer);
+        let expect = &self.question.expect;
+        let keep = match (expect.wants_body(), expect.body_size) {
+            (true, _) => Keep::Bytes,
+            (false, Some(_)) => Keep::Size,
+            (false, None) => Keep::Nothing,
+        };
+        let plan = Plan { limit: self.question.max_body_bytes as usize, keep };
+        let read =
+            body::read(incoming, plan, self.record.head.as_ref(), self.record.body.insert(Body::default())).await;
+        self.record.leave();
+        self.record.is_read = read.is_ok();
+        read
+    }
+
+    /// Reads the beginning of the body, which only people want now that the head is not as expected. What
+    /// goes wrong with it is no news.
+    async fn excerpt(self, failure: Failure, incoming: Incoming) -> Failure {
+        self.record.settle(failure.clone());
+        let plan = Plan { limit: EXCERPT_BYTES, keep: Keep::Bytes };
+        let body = self.record.body.insert(Body::default());
+        let _cut_or_broken =
+            timeout(MAX_EVIDENCE_WAIT, body::read(incoming, plan, self.record.head.as_ref(), body)).await;
+        failure
+    }
+
+    fn next(&self, status: u16) -> Result<Target<'q>, Failure> {
+        let head = self.record.head.as_ref();
+        let location = head.and_then(|head| head.headers.get(LOCATION)).map(|value| value.as_bytes());
         let url = redirect::destination(&self.target.url, location).map_err(|why| {
             Failure::theirs(Reason::RedirectInvalid, Phase::FirstByte, format!("status {status}: {why}"))
         })?;

@@ -20,7 +20,7 @@ use super::{credentials, redirect};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nines-probe/", env!("CARGO_PKG_VERSION")));
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
 /// What a hop asks for.
@@ -111,7 +111,7 @@ impl<'q> Target<'q> {
         }
         headers.entry(USER_AGENT).or_insert(AGENT);
         headers.entry(ACCEPT).or_insert(ANYTHING);
-        headers.entry(ACCEPT_ENCODING).or_insert(GZIP);
+        headers.entry(ACCEPT_ENCODING).or_insert(CODINGS);
         if self.home && !headers.contains_key(AUTHORIZATION) {
             headers.extend(basic(&self.url).map(|value| (AUTHORIZATION, value)));
         }

@@ -139,7 +139,10 @@ fn header(name: &str, is: TextCondition) -> HeaderExpect {
 async fn expectations_that_hold_and_that_do_not() {
     let document = br#"{"status": "ok", "items": [1, 2]}"#;
     let target = targets::saying(response_with("200 OK", "x-cache: HIT\r\nx-cache: edge\r\n", document)).await;
-    let json = |path: &str, equals: Option<serde_json::Value>| JsonExpect { path: path.parse().unwrap(), equals };
+    let json = |path: &str, equals: Option<serde_json::Value>| JsonExpect {
+        equals,
+        ..JsonExpect::exists(path.parse().unwrap())
+    };
     let header_down = down(Reason::HttpHeader, Phase::FirstByte);
     let body_down = down(Reason::HttpBody, Phase::Transfer);
     let json_down = down(Reason::HttpJson, Phase::Transfer);
@@ -154,10 +157,10 @@ async fn expectations_that_hold_and_that_do_not() {
         ),
         (expecting(target, |e| e.headers.push(header("x-cache", TextCondition::Absent))), header_down.clone()),
         (expecting(target, |e| e.headers.push(header("x-other", TextCondition::Present))), header_down),
-        (expecting(target, |e| e.body_contains = Some("\"ok\"".into())), UP),
-        (expecting(target, |e| e.body_contains = Some("Cart".into())), body_down.clone()),
-        (expecting(target, |e| e.body_lacks = Some("error".into())), UP),
-        (expecting(target, |e| e.body_lacks = Some("items".into())), body_down.clone()),
+        (expecting(target, |e| e.body_contains = vec!["\"ok\"".into()]), UP),
+        (expecting(target, |e| e.body_contains = vec!["Cart".into()]), body_down.clone()),
+        (expecting(target, |e| e.body_lacks = vec!["error".into()]), UP),
+        (expecting(target, |e| e.body_lacks = vec!["items".into()]), body_down.clone()),
         (expecting(target, |e| e.body_matches = Some(r"\[1, \d\]\}$".parse().unwrap())), UP),
         (expecting(target, |e| e.body_matches = Some("^ok".parse().unwrap())), body_down),
         (expecting(target, |e| e.json.push(json("$.items[*]", Some(serde_json::json!(2))))), UP),
@@ -173,7 +176,7 @@ async fn expectations_that_hold_and_that_do_not() {
 #[tokio::test]
 async fn a_body_that_is_not_json_is_said_to_be_none() {
     let target = targets::saying(response("200 OK", "<html>")).await;
-    let json = JsonExpect { path: "$.a".parse().unwrap(), equals: None };
+    let json = JsonExpect::exists("$.a".parse().unwrap());
     let seen = ask(expecting(target, |expect| expect.json.push(json))).await;
     assert_eq!(verdict(&seen), down(Reason::HttpJson, Phase::Transfer));
     assert!(seen.detail.unwrap().contains("not JSON"));
@@ -184,10 +187,10 @@ async fn what_the_limit_hides_is_not_decided() {
     let target = targets::endless(b"HTTP/1.1 200 OK\r\n\r\nhello ").await;
     let undecided = down(Reason::BodyTooLarge, Phase::Transfer);
     let table: [(HttpQuestion, _); 6] = [
-        (expecting(target, |e| e.body_contains = Some("hello".into())), UP),
-        (expecting(target, |e| e.body_contains = Some("Cart".into())), undecided.clone()),
-        (expecting(target, |e| e.body_lacks = Some("hello".into())), down(Reason::HttpBody, Phase::Transfer)),
-        (expecting(target, |e| e.body_lacks = Some("error".into())), undecided.clone()),
+        (expecting(target, |e| e.body_contains = vec!["hello".into()]), UP),
+        (expecting(target, |e| e.body_contains = vec!["Cart".into()]), undecided.clone()),
+        (expecting(target, |e| e.body_lacks = vec!["hello".into()]), down(Reason::HttpBody, Phase::Transfer)),
+        (expecting(target, |e| e.body_lacks = vec!["error".into()]), undecided.clone()),
         (expecting(target, |e| e.body_matches = Some("lo x".parse().unwrap())), UP),
         // It matches what was read only because nothing more was.
         (expecting(target, |e| e.body_matches = Some("x$".parse().unwrap())), undecided),
@@ -211,7 +214,7 @@ async fn a_compressed_body_is_judged_decoded_and_a_bomb_ends_at_the_limit() {
     let good = targets::saying(encoded(&gzip(b"a Cart"))).await;
     let bomb = targets::saying(encoded(&gzip(&vec![0; 10 << 20]))).await;
     let broken = targets::saying(encoded(b"not gzip at all")).await;
-    let cart = |target| expecting(target, |expect| expect.body_contains = Some("Cart".into()));
+    let cart = |target| expecting(target, |expect| expect.body_contains = vec!["Cart".into()]);
     assert_eq!(verdict(&ask(cart(good)).await), UP);
     assert_eq!(verdict(&ask(cart(bomb)).await), down(Reason::BodyTooLarge, Phase::Transfer));
     assert_eq!(verdict(&ask(cart(broken)).await), down(Reason::BodyEncoding, Phase::Transfer));
@@ -303,7 +306,7 @@ async fn http2_target(fields: usize, bytes: usize) -> SocketAddr {
 
 #[tokio::test]
 async fn http_2_is_spoken_by_prior_knowledge_where_the_check_says_so() {
-    let mut question = expecting(http2_target(0, 0).await, |expect| expect.body_contains = Some("hello".into()));
+    let mut question = expecting(http2_target(0, 0).await, |expect| expect.body_contains = vec!["hello".into()]);
     question.version = HttpVersion::Http2;
     let seen = ask(question).await;
     assert_eq!(verdict(&seen), UP, "{seen:?}");

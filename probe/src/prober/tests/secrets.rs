@@ -120,7 +120,7 @@ async fn what_a_target_sends_back_of_a_secret_is_kept_nowhere() {
     let (target, _heads) = listening(response_with("302 Found", &echo, b"hunter2hunter2")).await;
     let auth = HttpAuth::Basic { user: "me".into(), password: named("TOKEN") };
     let mut quoting = with_auth(target, auth.clone());
-    quoting.expect.body_contains = Some("Cart".into());
+    quoting.expect.body_contains = vec!["Cart".into()];
     quoting.expect.status = vec!["302".parse().unwrap()];
     quoting.redirects = 0;
     for question in [with_auth(target, auth), quoting] {
