@@ -216,7 +216,7 @@ fn made_up(check: &Check, region: &RegionId, slot: Timestamp, end: &End) -> Samp
     let took = Phase::ALL.into_iter().filter_map(|phase| phases.get(phase)).sum();
     let status = matches!(end, End::Status).then_some(503);
     let address = "192.0.2.10:443".parse().ok();
-    let hop = Hop { url: check.question.target(), address, status, version: None, phases_us: phases };
+    let hop = Hop { url: check.question.target(), proxy: None, address, status, version: None, phases_us: phases };
     let evidence = Evidence { address, hops: vec![hop], ..Evidence::default() };
     Sample {
         check: check.id.clone(),

@@ -21,6 +21,7 @@ mod maintenance;
 mod notes;
 mod number;
 mod provable;
+mod proxy;
 mod reach;
 mod reader;
 mod region;

@@ -9,6 +9,7 @@ mod dns;
 mod host_port;
 mod http;
 mod http_expect;
+mod proxy;
 mod reach;
 mod tls;
 
@@ -16,7 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::credentials::{ClientCertificate, HttpAuth, SecretHeader};
+pub use self::credentials::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader};
 pub use self::dns::{
     AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, FlagsExpect, MAX_EXPECTED, Rcodes, RecordType,
     shown_seconds,
@@ -29,6 +30,7 @@ pub use self::http_expect::{
     HeaderExpect, HttpExpect, JsonExpect, MAX_EXPECTATIONS, Range, SpokenVersion, TextCondition, Within, exact_order,
     same_json,
 };
+pub use self::proxy::HttpProxy;
 pub use self::reach::{Addresses, Family, Reach};
 pub use self::tls::{
     CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, Pin, StartTls, TlsExpect, TlsQuestion, TlsVersion,
@@ -462,7 +464,7 @@ mod tests {
             assert_eq!(asked(change).unwrap_err()[0].key(), "http.bearer");
         }
         let colon = |http: &mut HttpQuestion| {
-            http.auth = Some(HttpAuth::Basic { user: "a:b".into(), password: Secret::Env("P".into()) });
+            http.auth = Some(HttpAuth::Basic(BasicAuth { user: "a:b".into(), password: Secret::Env("P".into()) }));
         };
         assert_eq!(asked(colon).unwrap_err()[0].key(), "http.basic_auth");
         let open = |http: &mut HttpQuestion| {
@@ -476,6 +478,30 @@ mod tests {
             http.secret_headers = vec![SecretHeader { name, prefix, secret: Secret::Env("T".into()) }];
         };
         assert_eq!(asked(smuggler).unwrap_err()[0].key(), "http.headers");
+    }
+
+    #[test]
+    fn a_proxy_is_a_host_and_a_port_and_goes_with_what_can_go_through_it() {
+        let asked = |change: fn(&mut HttpQuestion, &mut HttpProxy)| {
+            let mut http = HttpQuestion::get("http://shop.example/".parse().unwrap());
+            let auth = BasicAuth { user: "me".into(), password: Secret::Env("P".into()) };
+            let mut proxy = HttpProxy { url: "http://proxy.example:3128".parse().unwrap(), auth: Some(auth) };
+            change(&mut http, &mut proxy);
+            http.proxy = Some(proxy);
+            Check::new(Draft { question: Question::Http(Box::new(http)), ..draft() })
+        };
+        assert_eq!(asked(|_, _| {}).unwrap().question.secrets(), [&Secret::Env("P".into())]);
+        let wrong: [fn(&mut HttpQuestion, &mut HttpProxy); 6] = [
+            |_, proxy| proxy.url = "https://proxy.example".parse().unwrap(),
+            |_, proxy| proxy.url = "http://me@proxy.example".parse().unwrap(),
+            |_, proxy| proxy.url = "http://proxy.example/path".parse().unwrap(),
+            |_, proxy| proxy.auth.as_mut().unwrap().user = "a\nb".to_owned(),
+            |http, _| http.version = HttpVersion::Http2,
+            |http, _| http.reach.family = Family::Ipv6,
+        ];
+        for change in wrong {
+            assert_eq!(asked(change).unwrap_err()[0].key(), "http.proxy");
+        }
     }
 
     #[test]

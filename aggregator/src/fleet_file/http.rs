@@ -1,10 +1,10 @@
 //! `check.http`: a request. What is expected of its response is [`super::http_expect`]'s.
 
-use nines_shared::check::{HttpAuth, HttpQuestion, HttpVersion, SecretHeader};
+use nines_shared::check::{BasicAuth, HttpAuth, HttpQuestion, HttpVersion, SecretHeader};
 use url::Url;
 
 use super::reader::{Table, Value};
-use super::{ca, client_certificate, http_expect, reach, secret, secrets};
+use super::{ca, client_certificate, http_expect, proxy, reach, secret, secrets};
 
 const VERSIONS: &[(&str, HttpVersion)] =
     &[("any", HttpVersion::Any), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
@@ -25,6 +25,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<HttpQuestion> {
         secret_headers,
         auth: auth(&table),
         client_certificate: table.get("client_certificate").and_then(|value| client_certificate::read(&value)),
+        proxy: table.get("proxy").and_then(|value| proxy::read(&value)),
         body,
         version: table.get("version").and_then(|value| value.one_of(VERSIONS)).unwrap_or(harmless.version),
         redirects: table.get("redirects").and_then(|value| value.whole()).unwrap_or(harmless.redirects),
@@ -101,7 +102,7 @@ fn basic_auth(value: &Value<'_>) -> Option<HttpAuth> {
     table.finish();
     let user = user.and_then(|value| value.text().map(ToOwned::to_owned));
     let password = password.and_then(|value| secret::read(&value));
-    Some(HttpAuth::Basic { user: user?, password: password? })
+    Some(HttpAuth::Basic(BasicAuth { user: user?, password: password? }))
 }
 
 /// `body` as it stands, or `json`, which says its type too where `headers` do not.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use nines_shared::check::{HttpAuth, Question};
+use nines_shared::check::{BasicAuth, HttpAuth, Question};
 use nines_shared::secret::Secret;
 use proptest::prelude::*;
 
@@ -218,7 +218,7 @@ fn the_secrets_of_a_check_are_read_by_name() {
     assert_eq!((http.secret_headers[0].secret.clone(), warnings), (Secret::Env("T".to_owned()), Vec::new()));
     assert_eq!(http.headers, [("accept".to_owned(), "a/b".to_owned())]);
     let (http, _) = asked("basic_auth = { user = 'me', password = { file = 'p' } }");
-    let wanted = HttpAuth::Basic { user: "me".to_owned(), password: Secret::File("p".into()) };
+    let wanted = HttpAuth::Basic(BasicAuth { user: "me".to_owned(), password: Secret::File("p".into()) });
     assert_eq!(http.auth, Some(wanted));
     let (_, warnings) = asked("headers = { x-token = 'hunter2' }");
     assert!(warnings[0].mend.as_ref().unwrap().contains("{ env = ") && !warnings[0].to_string().contains("hunter2"));

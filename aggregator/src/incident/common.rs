@@ -279,8 +279,14 @@ mod tests {
             sha256: "ab".repeat(32),
             ..Certificate::default()
         };
-        let hop =
-            Hop { url: String::new(), address: None, status: Some(503), version: None, phases_us: Phases::default() };
+        let hop = Hop {
+            url: String::new(),
+            proxy: None,
+            address: None,
+            status: Some(503),
+            version: None,
+            phases_us: Phases::default(),
+        };
         let tls = TlsEvidence { chain: vec![leaf], ..TlsEvidence::default() };
         let evidence = Evidence { hops: vec![hop], tls: Some(tls), ..Evidence::default() };
         let found = findings(&[down("us-east", Reason::HttpStatus, evidence)]);

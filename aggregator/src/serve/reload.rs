@@ -1,10 +1,13 @@
-//! A fleet file that changes while the aggregator runs: taken whole, or refused whole and loudly.
+//! A fleet file that changes while the aggregator runs: taken whole, or refused whole and loudly. The secrets that its
+//! checks name are read again with it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nines_shared::secret::Secret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -108,12 +111,14 @@ fn fixed_until_restart(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }
 
-/// Reloads `file` on SIGHUP and when it is another than before, until `running.stop`.
+/// Reloads `file` on SIGHUP and when it, or the file of a secret that a check names, is another than before, until
+/// `running.stop`.
 pub(super) async fn watch(reloader: &Reloader, file: &Path) -> Result<(), String> {
     let mut hangup = signal(SignalKind::hangup()).map_err(|error| format!("SIGHUP can't be caught: {error}"))?;
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The file may have changed since it was read to start with, so the first look reads it again.
+    let mut watched = watched(file, &reloader.running);
+    // The files may have changed since they were read to start with, so the first look reads them again.
     let mut seen = None;
     loop {
         let told = tokio::select! {
@@ -121,12 +126,29 @@ pub(super) async fn watch(reloader: &Reloader, file: &Path) -> Result<(), String
             _hangup = hangup.recv() => true,
             _tick = look.tick() => false,
         };
-        let now = Marks::of(file).await;
+        let mut now = Vec::with_capacity(watched.len());
+        for file in &watched {
+            now.push(Marks::of(file).await);
+        }
         if told || seen.as_ref() != Some(&now) {
-            seen = Some(now);
             reloader.reload_file(file).await;
+            let before = std::mem::replace(&mut watched, self::watched(file, &reloader.running));
+            // Where there are others now, they are read once more.
+            seen = (before == watched).then_some(now);
         }
     }
+}
+
+/// The fleet file, and the files of the secrets that the checks in force name.
+fn watched(file: &Path, running: &Running) -> Vec<PathBuf> {
+    let fleet = running.fleet.borrow();
+    let secrets = fleet.checks.iter().flat_map(|check| check.question.secrets());
+    let files = secrets.filter_map(|secret| match secret {
+        Secret::File(path) => Some(path.clone()),
+        Secret::Env(_) => None,
+    });
+    let files: BTreeSet<PathBuf> = files.collect();
+    std::iter::once(file.to_owned()).chain(files).collect()
 }
 
 /// What tells one state of a file from another; `None` where there is no file at the moment.

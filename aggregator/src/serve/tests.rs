@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nines_shared::secret::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -114,6 +115,28 @@ async fn a_file_that_changes_is_taken_up_and_a_bad_one_is_refused_whole() {
     write(folder.path(), &["shop-cart"]);
     timeout(SOON, fleet.changed()).await.unwrap().unwrap();
     assert_eq!(checks(&served).await, ["shop-cart"]);
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_is_taken_up_although_the_fleet_file_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, token) = (write(folder.path(), &["shop-home"]), folder.path().join("token"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("example/\" }", "example/\", bearer = { file = \"token\" } }")).unwrap();
+    let name = Secret::File(token.clone());
+    let known = |fleet: &Fleet| fleet.secrets.get(&name).map(|value| value.reveal().to_owned());
+    let options = Options { fleet_file: Some(file.clone()), ..Options::default() };
+    let served = start(read(&file), options).await.unwrap();
+    let mut fleet = served.running.fleet.clone();
+    assert_eq!(known(&fleet.borrow()), None, "a check may wait for its secret");
+    for value in ["hunter2", "hunter3"] {
+        std::fs::write(&token, format!("{value}\n")).unwrap();
+        let taken = fleet.wait_for(|fleet| known(fleet).as_deref() == Some(value));
+        timeout(SOON, taken).await.unwrap().unwrap();
+    }
+    let stored = served.running.store.read(definitions::checks).await.unwrap();
+    assert!(!format!("{stored:?}{:?}", served.running.fleet.borrow()).contains("hunter"));
     served.stop().await.unwrap();
 }
 

@@ -447,6 +447,7 @@ mod tests {
             Phases { resolve: Some(1), connect: Some(2), tls: Some(3), first_byte: Some(4), transfer: Some(5) };
         let hop = Hop {
             url: "https://shop.example/".to_owned(),
+            proxy: None,
             address: Some("192.0.2.1:443".parse().unwrap()),
             status: Some(503),
             version: Some("HTTP/2".to_owned()),

@@ -8,6 +8,7 @@ mod body;
 mod credentials;
 mod evidence;
 mod exchange;
+mod proxy;
 mod redirect;
 mod request;
 
@@ -27,6 +28,7 @@ use super::{Look, client_certificate, connect, expect};
 pub(super) use evidence::gather;
 use exchange::Protocol;
 pub(super) use exchange::{AbortOnDrop, Tasks, beside, of_http};
+use proxy::Via;
 use request::Target;
 
 /// The most header fields of a response.
@@ -50,7 +52,8 @@ async fn follow(
     record: &mut Record,
 ) -> Result<(), Failure> {
     let credentials = credentials::headers(look, question)?;
-    let mut target = Target::first(question, &credentials);
+    let via = question.proxy.as_ref().map(|proxy| Via::new(look, proxy)).transpose()?;
+    let mut target = Target::first(question, &credentials, via.as_ref());
     let mut followed = 0;
     loop {
         record.hop(redactions.text(shown_url(&target.url)));
@@ -82,17 +85,35 @@ async fn hop<'q>(
         Some(shown) if target.is_home() => Some(client_certificate::of(look, shown)?),
         Some(_) | None => None,
     };
-    let tcp = connect::open(look, &host, port, question.reach, record).await?;
+    let secure = target.url.scheme() == "https";
+    let tcp = match target.via {
+        None => connect::open(look, &host, port, question.reach, record).await?,
+        Some(via) if secure => via.tunnel(look, &host, port, record).await?,
+        Some(via) => via.open(look, &host, record).await?,
+    };
     let ask = exchange::Ask { question, target, trace: look.trace, record };
-    if target.url.scheme() != "https" {
-        let protocol = if question.version == HttpVersion::Http2 { Protocol::Http2 } else { Protocol::Http1 };
-        return ask.over(tcp, protocol).await;
+    if !secure {
+        let protocol = plain(question.version, target.via.is_some())?;
+        let ended = ask.over(tcp, protocol).await;
+        return if target.via.is_some() { proxy::unless_refused(ended, record) } else { ended };
     }
     let (ca_pem, alpn) = (question.ca_pem.as_deref(), alpn(question.version));
     let terms = Terms { ca_pem, alpn, client: client.as_ref(), ..Terms::with(&host) };
     let tls = handshake::secure(look, tcp, terms, ask.record).await?;
     let protocol = agreed(&tls, question.version)?;
     ask.over(tls, protocol).await
+}
+
+/// The protocol to speak without TLS; nobody agrees on one there.
+fn plain(version: HttpVersion, through_proxy: bool) -> Result<Protocol, Failure> {
+    match version {
+        HttpVersion::Any | HttpVersion::Http1 => Ok(Protocol::Http1),
+        HttpVersion::Http2 if through_proxy => {
+            let detail = "HTTP/2 without TLS, where the check was redirected to, does not go through a proxy";
+            Err(Failure::ours(Reason::Unsupported, Phase::FirstByte, detail))
+        }
+        HttpVersion::Http2 => Ok(Protocol::Http2),
+    }
 }
 
 fn host_port(url: &Url) -> Result<(Host<&str>, u16), Failure> {

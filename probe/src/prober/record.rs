@@ -93,7 +93,7 @@ impl Record {
         self.leave();
         (self.head, self.body, self.is_read) = (None, None, false);
         let phases_us = Phases::default();
-        self.evidence.hops.push(Hop { url, address: None, status: None, version: None, phases_us });
+        self.evidence.hops.push(Hop { url, proxy: None, address: None, status: None, version: None, phases_us });
     }
 
     /// Notes the address that is contacted now.

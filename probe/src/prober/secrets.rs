@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 
 use data_encoding::BASE64;
-use nines_shared::check::{HttpAuth, HttpQuestion};
+use nines_shared::check::{BasicAuth, HttpAuth, HttpQuestion};
 use nines_shared::sample::{Phase, Reason};
 use nines_shared::secret::{Secret, SecretValue};
 
@@ -40,19 +40,16 @@ impl Look<'_> {
     /// [`Redactions::text`] or [`Redactions::bytes`] first, before it is cut short and before it is escaped or encoded.
     /// Costs nothing where the check names no secrets.
     pub(crate) fn redactions(&self, question: &HttpQuestion) -> Redactions {
-        let mut hidden: Vec<Vec<u8>> = Vec::new();
-        for header in &question.secret_headers {
-            hidden.extend(self.known(&header.secret).map(|value| value.as_bytes().to_vec()));
-        }
-        match &question.auth {
-            Some(HttpAuth::Bearer(token)) => hidden.extend(self.known(token).map(|value| value.as_bytes().to_vec())),
-            Some(HttpAuth::Basic { user, password }) => {
-                if let Some(password) = self.known(password) {
-                    hidden.push(BASE64.encode(format!("{user}:{password}").as_bytes()).into_bytes());
-                    hidden.push(password.as_bytes().to_vec());
-                }
-            }
-            None => {}
+        let of_proxy = question.proxy.as_ref().and_then(|proxy| proxy.auth.as_ref());
+        // The key of a client certificate is never sent.
+        let of_headers = question.secret_headers.iter().map(|header| &header.secret);
+        let sent = of_headers.chain(question.auth.as_ref().map(HttpAuth::secret));
+        let sent = sent.chain(of_proxy.map(|auth| &auth.password)).filter_map(|name| self.known(name));
+        let mut hidden: Vec<Vec<u8>> = sent.map(|value| value.as_bytes().to_vec()).collect();
+        let basic = question.auth.as_ref().and_then(HttpAuth::basic);
+        for BasicAuth { user, password } in basic.into_iter().chain(of_proxy) {
+            let pair = self.known(password).map(|password| BASE64.encode(format!("{user}:{password}").as_bytes()));
+            hidden.extend(pair.map(String::into_bytes));
         }
         hidden.retain(|value| MIN_BYTES <= value.len());
         Redactions { hidden }

@@ -25,12 +25,24 @@ pub enum HttpAuth {
     /// A bearer token, RFC 6750.
     Bearer(Secret),
     /// A user and a password, RFC 7617.
-    Basic {
-        /// Without a colon.
-        user: String,
-        /// Which secret.
-        password: Secret,
-    },
+    Basic(BasicAuth),
+}
+
+/// A user and a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuth {
+    /// Without a colon.
+    pub user: String,
+    /// Which secret.
+    pub password: Secret,
+}
+
+impl BasicAuth {
+    /// Whether the user can be told from the password.
+    pub(super) fn is_sendable(&self) -> bool {
+        !self.user.contains(':') && !has_control(&self.user)
+    }
 }
 
 /// A certificate that the client shows where the target wants one, and its key: of HTTPS checks, and of any other
@@ -49,7 +61,15 @@ impl HttpAuth {
     pub const fn secret(&self) -> &Secret {
         match self {
             Self::Bearer(secret) => secret,
-            Self::Basic { password, .. } => password,
+            Self::Basic(basic) => &basic.password,
+        }
+    }
+
+    /// The user and password, where it is these.
+    pub const fn basic(&self) -> Option<&BasicAuth> {
+        match self {
+            Self::Basic(basic) => Some(basic),
+            Self::Bearer(_) => None,
         }
     }
 
@@ -57,7 +77,7 @@ impl HttpAuth {
     const fn key(&self) -> &'static str {
         match self {
             Self::Bearer(_) => "http.bearer",
-            Self::Basic { .. } => "http.basic_auth",
+            Self::Basic(_) => "http.basic_auth",
         }
     }
 }
@@ -82,8 +102,8 @@ pub(super) fn errors(question: &HttpQuestion, push: &mut impl FnMut(&'static str
         if user {
             push(auth.key(), "the URL names a user too; leave one of them out".to_owned());
         }
-        if let HttpAuth::Basic { user, .. } = auth
-            && (user.contains(':') || has_control(user))
+        if let HttpAuth::Basic(basic) = auth
+            && !basic.is_sendable()
         {
             push(auth.key(), "a user has no colon and no control characters".to_owned());
         }

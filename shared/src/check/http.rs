@@ -5,6 +5,7 @@ use url::Url;
 
 use super::credentials::{self, ClientCertificate, HttpAuth, SecretHeader};
 use super::http_expect::HttpExpect;
+use super::proxy::{self, HttpProxy};
 use super::reach::Reach;
 use crate::secret::Secret;
 
@@ -41,6 +42,9 @@ pub struct HttpQuestion {
     /// What is shown to a target that wants a certificate of the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<ClientCertificate>,
+    /// What the request goes through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<HttpProxy>,
     /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -84,6 +88,7 @@ impl HttpQuestion {
             secret_headers: Vec::new(),
             auth: None,
             client_certificate: None,
+            proxy: None,
             body: None,
             version: HttpVersion::default(),
             redirects: DEFAULT_REDIRECTS,
@@ -97,7 +102,8 @@ impl HttpQuestion {
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let headers = self.secret_headers.iter().map(|header| &header.secret);
         let auth = self.auth.iter().map(HttpAuth::secret);
-        headers.chain(auth).chain(self.client_certificate.iter().map(|shown| &shown.key))
+        let proxy = self.proxy.iter().filter_map(|proxy| proxy.auth.as_ref()).map(|auth| &auth.password);
+        headers.chain(auth).chain(proxy).chain(self.client_certificate.iter().map(|shown| &shown.key))
     }
 
     pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
@@ -123,6 +129,9 @@ impl HttpQuestion {
             push("http.max_body", format!("a body limit is 1 to {MAX_BODY_BYTES} bytes, not {}", self.max_body_bytes));
         }
         credentials::errors(self, push);
+        if let Some(through) = &self.proxy {
+            proxy::errors(self, through, push);
+        }
         self.expect.errors(self, push);
     }
 }

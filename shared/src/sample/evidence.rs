@@ -178,7 +178,10 @@ pub struct Tried {
 pub struct Hop {
     /// What was asked for, without user and password.
     pub url: String,
-    /// Where it was asked.
+    /// The proxy that it went through, without user and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Where it was asked: the proxy's address where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
     /// The response's status, where one came.
@@ -319,7 +322,14 @@ mod tests {
     #[test]
     fn inv_9_evidence_is_bounded_and_loses_the_least_telling_first() {
         let text = "\"".repeat(MAX_EVIDENCE_VALUE_LEN);
-        let hop = Hop { url: text.clone(), address: None, status: None, version: None, phases_us: Phases::default() };
+        let hop = Hop {
+            url: text.clone(),
+            proxy: None,
+            address: None,
+            status: None,
+            version: None,
+            phases_us: Phases::default(),
+        };
         let unmet = ExpectationEvidence { what: text.clone(), verdict: Judged::Unmet, seen: Some(text.clone()) };
         let met = ExpectationEvidence { verdict: Judged::Met, ..unmet.clone() };
         let response = ResponseEvidence {

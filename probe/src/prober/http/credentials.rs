@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
-use nines_shared::check::{HttpAuth, HttpQuestion};
+use nines_shared::check::{BasicAuth, HttpAuth, HttpQuestion};
 use nines_shared::sample::{Phase, Reason};
 use nines_shared::secret::Secret;
 
@@ -25,12 +25,20 @@ pub(super) fn headers(look: &Look<'_>, question: &HttpQuestion) -> Result<Vec<(H
     }
     if let Some(auth) = &question.auth {
         let value = match auth {
-            HttpAuth::Bearer(token) => secret(&format!("Bearer {}", look.secret(token)?)),
-            HttpAuth::Basic { user, password } => basic(user.as_bytes(), look.secret(password)?.as_bytes()),
+            HttpAuth::Bearer(token) => {
+                secret(&format!("Bearer {}", look.secret(token)?)).map_err(|_invalid| unsendable(token))?
+            }
+            HttpAuth::Basic(auth) => basic_of(look, auth)?,
         };
-        headers.push((AUTHORIZATION, value.map_err(|_invalid| unsendable(auth.secret()))?));
+        headers.push((AUTHORIZATION, value));
     }
     Ok(headers)
+}
+
+/// What `auth` is sent as.
+pub(super) fn basic_of(look: &Look<'_>, auth: &BasicAuth) -> Result<HeaderValue, Failure> {
+    let value = basic(auth.user.as_bytes(), look.secret(&auth.password)?.as_bytes());
+    value.map_err(|_invalid| unsendable(&auth.password))
 }
 
 /// `user` and `password` as RFC 7617 sends them.

@@ -16,9 +16,11 @@ use url::Url;
 
 use super::super::failure::Failure;
 use super::exchange::Protocol;
+use super::proxy::Via;
 use super::{credentials, redirect};
 
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("nines-probe/", env!("CARGO_PKG_VERSION")));
+/// Who asks, where a check does not say.
+pub(super) const AGENT: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"));
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
@@ -32,15 +34,21 @@ pub(super) struct Target<'q> {
     body: Option<&'q str>,
     /// Headers for the check's own origin alone.
     credentials: &'q [(HeaderName, HeaderValue)],
+    /// What it goes through.
+    pub(super) via: Option<&'q Via<'q>>,
     /// Whether this is still the origin that the check names.
     home: bool,
 }
 
 impl<'q> Target<'q> {
-    /// The first hop of `question`, to whose origin `credentials` go.
-    pub(super) fn first(question: &'q HttpQuestion, credentials: &'q [(HeaderName, HeaderValue)]) -> Self {
+    /// The first hop of `question`, to whose origin `credentials` go; all its hops go through `via`.
+    pub(super) fn first(
+        question: &'q HttpQuestion,
+        credentials: &'q [(HeaderName, HeaderValue)],
+        via: Option<&'q Via<'q>>,
+    ) -> Self {
         let method = Method::from_bytes(question.method.as_bytes()).ok();
-        Self { url: question.url.clone(), method, body: question.body.as_deref(), credentials, home: true }
+        Self { url: question.url.clone(), method, body: question.body.as_deref(), credentials, via, home: true }
     }
 
     /// Whether this is the check's own origin still: nothing secret goes anywhere else.
@@ -75,7 +83,14 @@ impl<'q> Target<'q> {
         let uri = match protocol {
             Protocol::Http1 => {
                 headers.insert(HOST, authority);
-                Uri::try_from(origin_form(&self.url))
+                match self.via {
+                    // Within a tunnel the proxy is not there.
+                    Some(via) if self.url.scheme() == "http" => {
+                        headers.extend(via.authorization().map(|value| (PROXY_AUTHORIZATION, value)));
+                        Uri::try_from(absolute_form(&self.url))
+                    }
+                    Some(_) | None => Uri::try_from(origin_form(&self.url)),
+                }
             }
             Protocol::Http2 => {
                 // HTTP/2 has :authority in its place (RFC 9113 §8.3.1).
@@ -109,7 +124,7 @@ impl<'q> Target<'q> {
         if self.home {
             headers.extend(self.credentials.iter().cloned());
         }
-        headers.entry(USER_AGENT).or_insert(AGENT);
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(ACCEPT_ENCODING).or_insert(CODINGS);
         if self.home && !headers.contains_key(AUTHORIZATION) {
@@ -121,6 +136,11 @@ impl<'q> Target<'q> {
 
 fn origin_form(url: &Url) -> &str {
     &url[url::Position::BeforePath..url::Position::AfterQuery]
+}
+
+/// For a proxy: the URL without user and fragment, whatever `host` the check names.
+fn absolute_form(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), authority(url), origin_form(url))
 }
 
 fn authority(url: &Url) -> &str {
@@ -170,7 +190,7 @@ mod tests {
     #[test]
     fn credentials_stay_at_home() {
         let question = question("https://me:p%3Aw@shop.example/a");
-        let first = Target::first(&question, &[]);
+        let first = Target::first(&question, &[], None);
         let headers = first.own_headers(&question).unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic bWU6cDp3");
         assert_eq!(headers[COOKIE], "c=d");
@@ -189,7 +209,7 @@ mod tests {
     #[test]
     fn a_body_goes_where_its_method_goes() {
         let question = question("http://shop.example/a?b#c");
-        let first = Target::first(&question, &[]);
+        let first = Target::first(&question, &[], None);
         let kept = first.redirected(308, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
         assert_eq!((kept.method(), kept.headers().contains_key(CONTENT_TYPE)), (&Method::POST, true));
         let got = first.redirected(303, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();

@@ -79,7 +79,14 @@ fn what_a_name_tells_of_is_hidden() {
 fn evidence_of(text: &str) -> Evidence {
     let text = text.to_owned();
     Evidence {
-        hops: vec![Hop { url: text.clone(), address: None, status: None, version: None, phases_us: Phases::default() }],
+        hops: vec![Hop {
+            url: text.clone(),
+            proxy: None,
+            address: None,
+            status: None,
+            version: None,
+            phases_us: Phases::default(),
+        }],
         expectations: vec![ExpectationEvidence {
             what: text.clone(),
             verdict: Judged::Unmet,

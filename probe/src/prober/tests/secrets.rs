@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nines_shared::check::{ClientCertificate, HttpAuth, SecretHeader};
+use nines_shared::check::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader};
 use nines_shared::secret::{Secret, SecretValue};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -62,7 +62,7 @@ fn with_auth(target: SocketAddr, auth: HttpAuth) -> HttpQuestion {
 #[tokio::test]
 async fn a_secret_goes_out_as_its_check_says() {
     let (target, mut heads) = listening(response("200 OK", "")).await;
-    let basic = HttpAuth::Basic { user: "me".into(), password: named("TOKEN") };
+    let basic = HttpAuth::Basic(BasicAuth { user: "me".into(), password: named("TOKEN") });
     let table = [
         (with_header(target, ""), "x-token: p:w"),
         (with_header(target, "Token "), "x-token: Token p:w"),
@@ -118,7 +118,7 @@ async fn a_new_secret_counts_from_the_next_run_on() {
 async fn what_a_target_sends_back_of_a_secret_is_kept_nowhere() {
     let echo = format!("location: /?token=hunter2hunter2\r\nx-echo: {}\r\n", "Basic bWU6aHVudGVyMmh1bnRlcjI=");
     let (target, _heads) = listening(response_with("302 Found", &echo, b"hunter2hunter2")).await;
-    let auth = HttpAuth::Basic { user: "me".into(), password: named("TOKEN") };
+    let auth = HttpAuth::Basic(BasicAuth { user: "me".into(), password: named("TOKEN") });
     let mut quoting = with_auth(target, auth.clone());
     quoting.expect.body_contains = vec!["Cart".into()];
     quoting.expect.status = vec!["302".parse().unwrap()];
@@ -132,14 +132,14 @@ async fn what_a_target_sends_back_of_a_secret_is_kept_nowhere() {
 }
 
 /// An authority, and a certificate of it for a client with its key.
-struct Authority {
+pub(super) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
     roots: Arc<RootCertStore>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -156,7 +156,7 @@ impl Authority {
 
     /// A target that asks for a certificate, lets in who has one (or anybody, where `lax`), answers with `answer`
     /// and tells whether one was shown.
-    async fn door(&self, lax: bool, answer: Vec<u8>) -> (SocketAddr, mpsc::Receiver<bool>) {
+    pub(super) async fn door(&self, lax: bool, answer: Vec<u8>) -> (SocketAddr, mpsc::Receiver<bool>) {
         let (certificate, key) = self.sign("127.0.0.1");
         let provider = Arc::new(provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&provider));
@@ -183,7 +183,7 @@ impl Authority {
     }
 
     /// A question to `target` that shows a certificate, and the certificate's key.
-    fn question(&self, target: SocketAddr) -> (HttpQuestion, String) {
+    pub(super) fn question(&self, target: SocketAddr) -> (HttpQuestion, String) {
         let (certificate, key) = self.sign("nines");
         let shown = ClientCertificate { certificate_pem: certificate.pem(), key: named("KEY") };
         let asked = get(&format!("https://{target}/"));
