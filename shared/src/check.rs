@@ -33,7 +33,8 @@ pub use self::http_expect::{
 pub use self::proxy::HttpProxy;
 pub use self::reach::{Addresses, Family, Reach};
 pub use self::tls::{
-    CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, Pin, StartTls, TlsExpect, TlsQuestion, TlsVersion,
+    CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, OcspExpect, Pin, StartTls, TlsExpect, TlsQuestion,
+    TlsVersion,
 };
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};

@@ -1,6 +1,6 @@
 //! `check.tls`: a handshake and what is expected of the chain.
 
-use nines_shared::check::{HostPort, StartTls, TlsExpect, TlsQuestion, TlsVersion};
+use nines_shared::check::{HostPort, OcspExpect, StartTls, TlsExpect, TlsQuestion, TlsVersion};
 
 use super::reader::Value;
 use super::{ca, reach};
@@ -9,6 +9,7 @@ use super::{ca, reach};
 const SPOKEN: &[(&str, TlsVersion)] = &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 const VERSIONS: &[(&str, TlsVersion)] =
     &[("1.0", TlsVersion::Tls10), ("1.1", TlsVersion::Tls11), ("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+const OCSP: &[(&str, OcspExpect)] = &[("stapled", OcspExpect::Stapled), ("good", OcspExpect::Good)];
 const STARTTLS: &[(&str, StartTls)] =
     &[("smtp", StartTls::Smtp), ("imap", StartTls::Imap), ("pop3", StartTls::Pop3), ("postgres", StartTls::Postgres)];
 
@@ -73,6 +74,7 @@ pub(super) fn expect(value: &Value<'_>) -> Option<TlsExpect> {
     let issuer = table.get_if("issuer", Value::words);
     let names = table.get_or("names", Vec::new(), |value| value.list(server_name));
     let pins = table.get_or("pins", Vec::new(), |value| value.list(Value::parse));
+    let ocsp = table.get_if("ocsp", |value| value.one_of(OCSP));
     let versions = |key| table.get_or(key, Vec::new(), |value| value.list(|item| item.one_of(VERSIONS)));
     let (versions, refuses) = (versions("versions"), versions("refuses"));
     let suites = |key| table.get_or(key, Vec::new(), |value| value.list(Value::parse));
@@ -89,5 +91,6 @@ pub(super) fn expect(value: &Value<'_>) -> Option<TlsExpect> {
         refuses: refuses?,
         ciphers: ciphers?,
         refuses_ciphers: refuses_ciphers?,
+        ocsp: ocsp?,
     })
 }

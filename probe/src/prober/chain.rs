@@ -9,6 +9,8 @@
 )]
 
 mod algorithm;
+mod der;
+pub(crate) mod ocsp;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
@@ -16,7 +18,9 @@ use nines_shared::check::Pin;
 use nines_shared::sample::{Certificate, detail};
 use nines_shared::time::Timestamp;
 use rustls::pki_types::CertificateDer;
-use x509_parser::extensions::GeneralName;
+use url::Url;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{Oid, asn1_rs::oid};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
@@ -26,6 +30,8 @@ pub(crate) use algorithm::weakness;
 pub(crate) const MAX_CHAIN: usize = 10;
 /// The most names of a certificate that are listed.
 pub(crate) const MAX_NAMES: usize = 100;
+/// `caIssuers`, RFC 5280 §4.2.2.1.
+const CA_ISSUERS: Oid<'static> = oid!(1.3.6.1.5.5.7.48.2);
 /// The most names of a certificate that a detail tells.
 const TOLD_NAMES: usize = 5;
 
@@ -126,6 +132,20 @@ fn in_words(name: &str) -> String {
 /// Whether the certificate names itself as its issuer.
 pub(crate) fn is_self_signed(der: &CertificateDer<'_>) -> bool {
     parsed(der).is_some_and(|parsed| parsed.subject() == parsed.issuer())
+}
+
+/// Where the certificate of the one who signed `der` can be had over HTTP, by its own word.
+pub(crate) fn issuer_address(der: &CertificateDer<'_>) -> Option<Url> {
+    let parsed = parsed(der)?;
+    let access = parsed.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => Some(access),
+        _ => None,
+    })?;
+    let mut addresses = access.iter().take(MAX_NAMES).filter_map(|access| match access.access_location {
+        GeneralName::URI(address) if access.access_method == CA_ISSUERS => address.parse::<Url>().ok(),
+        _ => None,
+    });
+    addresses.find(|address| address.scheme() == "http" && address.has_host())
 }
 
 /// The place of the certificate that `chain` leads to from its first one on, each issued by the next.

@@ -4,6 +4,7 @@ mod answer;
 mod hello;
 mod learn;
 mod legacy;
+mod missing;
 mod refusal;
 mod session;
 mod starttls;
@@ -78,20 +79,27 @@ pub(crate) async fn secure(
     }
     let ended = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     record.leave();
+    let now = look.prober.clock.now();
     match ended {
         Ok(secured) => {
-            record.session = Some(Session::agreed(secured.get_ref().1, witness));
-            Ok(secured)
+            let session = Session::agreed(secured.get_ref().1, witness, now);
+            let revoked = if terms.verify { session.revocation() } else { None };
+            record.session = Some(session);
+            revoked.map_or(Ok(secured), Err)
         }
         Err(error) => {
-            let session = Session::refused(witness);
+            let session = record.session.insert(Session::refused(witness, now));
             let failure = refusal::of_handshake(&error, session.shown());
-            record.session = Some(session);
-            if !legacy::is_suspected(&error) {
+            let missing = failure.reason == Reason::TlsUnknownIssuer;
+            if !missing && !legacy::is_suspected(&error) {
                 return Err(failure);
             }
             record.foregone = Some(failure.clone());
-            Err(legacy::explain(look, &terms, failure, record).await)
+            let explained = match &record.session {
+                Some(session) if missing => missing::explain(look, session, failure).await,
+                Some(_) | None => legacy::explain(look, &terms, failure, record).await,
+            };
+            Err(explained)
         }
     }
 }

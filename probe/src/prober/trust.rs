@@ -121,7 +121,7 @@ pub(crate) fn provider() -> CryptoProvider {
 #[derive(Debug)]
 pub(crate) struct Trust {
     roots: Arc<RootCertStore>,
-    algorithms: WebPkiSupportedAlgorithms,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
     verifier: Arc<WebPkiServerVerifier>,
     configs: [ClientConfig; Alpn::ALL.len()],
 }

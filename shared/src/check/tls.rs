@@ -128,6 +128,19 @@ pub struct TlsExpect {
     /// Cipher suites that the target must not take.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refuses_ciphers: Vec<CipherSuite>,
+    /// The OCSP response that must be stapled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<OcspExpect>,
+}
+
+/// What a stapled OCSP response must be: about the certificate, in date, and signed by who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OcspExpect {
+    /// Whatever it says.
+    Stapled,
+    /// And says that the certificate is good.
+    Good,
 }
 
 impl TlsExpect {

@@ -218,9 +218,28 @@ pub struct TlsEvidence {
     /// Why the chain would have been refused, where the check does not verify it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified: Option<String>,
+    /// What the stapled OCSP response says, where one is stapled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<OcspEvidence>,
     /// What the target was asked to take beside the handshake, and what it took.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
+}
+
+/// What a stapled OCSP response says of the target's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OcspEvidence {
+    /// `good`, `revoked` or `unknown`; `unusable` where it says nothing of this certificate.
+    pub status: String,
+    /// Since when it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub this_update: Option<Timestamp>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_update: Option<Timestamp>,
+    /// Why it can't be believed, where it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// A version or cipher suite that a target was asked to take, alone.

@@ -3,6 +3,7 @@
 mod chains;
 mod expect;
 mod fixture;
+mod missing;
 mod offers;
 mod starttls;
 

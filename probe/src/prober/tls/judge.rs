@@ -1,12 +1,13 @@
 //! PURE: whether a session whose handshake was done is what a check expects.
 
-use nines_shared::check::{Pin, TlsExpect};
+use nines_shared::check::{OcspExpect, Pin, TlsExpect};
 use nines_shared::duration::Shown as For;
 use nines_shared::sample::{Phase, Reason, detail};
 use nines_shared::time::Timestamp;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::prober::chain;
+use crate::prober::chain::ocsp::Status;
 use crate::prober::failure::Failure;
 use crate::prober::handshake::Session;
 use crate::prober::trust::Shown;
@@ -33,7 +34,8 @@ pub(crate) fn judge(expect: &TlsExpect, session: &Session, now: Timestamp) -> Re
     valid_for(expect, shown, now)?;
     names(expect, shown)?;
     issuer(expect, shown)?;
-    pins(expect, session, shown)
+    pins(expect, session, shown)?;
+    ocsp(expect, session, now)
 }
 
 fn theirs(reason: Reason, detail: impl Into<String>) -> Failure {
@@ -112,4 +114,18 @@ fn pins(expect: &TlsExpect, session: &Session, shown: &Shown) -> Result<(), Fail
         None => format!("the target's own key, {own}, is not pinned"),
     };
     Err(theirs(Reason::TlsPin, detail))
+}
+
+fn ocsp(expect: &TlsExpect, session: &Session, now: Timestamp) -> Result<(), Failure> {
+    let Some(wanted) = expect.ocsp else { return Ok(()) };
+    let fault = |why: String| theirs(Reason::TlsOcsp, why);
+    let stapled = session.stapled(now).ok_or_else(|| fault("no OCSP response is stapled".to_owned()))?;
+    let stapled = stapled.map_err(fault)?;
+    if let Some(doubt) = stapled.doubt {
+        return Err(fault(format!("the stapled OCSP response can't be believed: {doubt}")));
+    }
+    if wanted == OcspExpect::Good && stapled.status != Status::Good {
+        return Err(fault("the stapled OCSP response does not say that the certificate is good".to_owned()));
+    }
+    Ok(())
 }

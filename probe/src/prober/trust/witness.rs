@@ -21,6 +21,8 @@ pub(crate) struct Shown {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     /// The way to a trusted root, where there is one.
     pub(crate) path: Option<Path>,
+    /// The OCSP response that came with it; empty where none did.
+    pub(crate) staple: Vec<u8>,
     /// Why the chain is not valid for the name, where it is not.
     pub(crate) distrust: Option<Error>,
 }
@@ -66,7 +68,7 @@ impl ServerCertVerifier for Witness {
         };
         let distrust = verdict.as_ref().err().cloned();
         // Set once: a handshake shows one chain.
-        let _shown_before = self.shown.set(Shown { chain, path, distrust });
+        let _shown_before = self.shown.set(Shown { chain, path, staple: ocsp_response.to_vec(), distrust });
         if self.verify { verdict } else { Ok(ServerCertVerified::assertion()) }
     }
 

@@ -1,11 +1,11 @@
 //! What a TLS check may expect beside a valid chain.
 
-use nines_shared::check::Pin;
+use nines_shared::check::{OcspExpect, Pin};
 use nines_shared::time::{Clock, Timestamp};
 use rcgen::date_time_ymd;
 
 use super::super::*;
-use super::fixture::{Authority, Shown, ask, leaf, question, secured, self_signed, server, showing, signed};
+use super::fixture::{Authority, Shown, ask, leaf, question, secured, self_signed, server, showing, signed, stapling};
 use crate::prober::chain;
 
 const DAY_MS: i64 = 86_400_000;
@@ -128,4 +128,41 @@ async fn a_terse_prober_puts_into_words_only_what_a_sample_keeps() {
     let seen = prober.run(&check(Question::Tls(asked), LONG_MS), TRACE).await;
     assert_eq!(verdict(&seen), down(Reason::TlsIssuer, Phase::Tls));
     assert_eq!(seen.evidence.tls.unwrap().path, ["CN=shop", "CN=ours"]);
+}
+
+#[tokio::test]
+async fn a_stapled_response_is_described_judged_where_expected_and_believed_where_it_revokes() {
+    use crate::prober::chain::ocsp::{Status, tests::Draft};
+    let (ca, stranger) = (Authority::new("ours"), Authority::new("stranger"));
+    let good = Draft { next_update: None, ..Draft::default() };
+    let revoked = Draft { status: Status::Revoked, ..good.clone() };
+    let past = Draft { next_update: Some("20260102000000Z"), ..good.clone() };
+    let (missed, gone) = (down(Reason::TlsOcsp, Phase::Tls), down(Reason::TlsRevoked, Phase::Tls));
+    let unknown = Draft { status: Status::Unknown, ..good.clone() };
+    for (what, draft, by, plain, stapled, wanted_good) in [
+        ("good", Some(&good), &ca, UP, UP, UP),
+        ("unknown", Some(&unknown), &ca, UP, UP, missed.clone()),
+        ("revoked", Some(&revoked), &ca, gone.clone(), gone.clone(), gone),
+        ("revoked by a stranger", Some(&revoked), &stranger, UP, missed.clone(), missed.clone()),
+        ("out of date", Some(&past), &ca, UP, missed.clone(), missed.clone()),
+        ("none", None, &ca, UP, missed.clone(), missed),
+    ] {
+        let shown = signed(&leaf(), &ca);
+        let key = chain::parsed(&ca.der).unwrap().public_key().raw.to_vec();
+        let staple = draft.map(|draft| draft.signed(&shown.chain[0], &key, by.issuer.key(), &[])).unwrap_or_default();
+        let target = secured(stapling(shown, staple)).await;
+        for (expected, wanted) in
+            [(None, plain), (Some(OcspExpect::Stapled), stapled), (Some(OcspExpect::Good), wanted_good)]
+        {
+            let mut asked = question(target, &ca);
+            asked.expect.ocsp = expected;
+            let seen = ask(asked, LONG_MS).await;
+            assert_eq!(verdict(&seen), wanted, "{what}, {expected:?}: {seen:?}");
+            let told = seen.evidence.tls.unwrap().ocsp;
+            assert_eq!(
+                told.map(|told| told.doubt.is_none()),
+                draft.map(|_| what == "good" || what == "unknown" || what == "revoked")
+            );
+        }
+    }
 }

@@ -103,6 +103,16 @@ pub(super) async fn secured(config: ServerConfig) -> SocketAddr {
     .await
 }
 
+/// Shows `shown` with an OCSP response.
+pub(super) fn stapling(shown: Shown, staple: Vec<u8>) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert_with_ocsp(shown.chain, shown.key, staple)
+        .unwrap()
+}
+
 pub(super) async fn showing(shown: Shown) -> SocketAddr {
     secured(server(shown, rustls::ALL_VERSIONS, &[])).await
 }
