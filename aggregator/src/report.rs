@@ -5,9 +5,13 @@
 //! only clips what is not over yet and decides whether the report is final (INV-7).
 
 mod assemble;
+pub mod basis;
+mod completeness;
+pub mod diff;
 mod evidence;
 pub mod html;
 pub mod json;
+pub mod life;
 pub mod model;
 #[cfg(test)]
 mod tests;
@@ -15,10 +19,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nines_shared::id::{CheckId, CustomerId, ServiceId};
+use nines_shared::id::{CheckId, CustomerId, RegionId, ServiceId};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::Connection;
 
+use basis::{BasisError, ServiceBasis};
+pub use completeness::COMPLETE_AFTER_MS;
+use evidence::Evidence;
 pub use model::Report;
 
 use crate::definition::Customer;
@@ -27,8 +34,6 @@ use crate::uptime::ServiceRecord;
 use crate::uptime::calendar::{self, CalendarError};
 use model::State;
 
-/// So long after a window's end a report of it is complete, whoever has not reported.
-pub const COMPLETE_AFTER_MS: i64 = 72 * 3_600_000;
 /// The most days that a report lists one by one.
 pub const MAX_DAYS: i64 = 400;
 
@@ -109,6 +114,21 @@ pub enum ReportError {
     /// The window ends before it begins.
     #[error("the window ends before it begins")]
     EmptyWindow,
+    /// The definitions of a frozen report make no sense.
+    #[error(transparent)]
+    Basis(#[from] BasisError),
+    /// A revision that was never made.
+    #[error("customer {customer} has no revision {revision} of {month}; {}", those("revisions", known))]
+    NoRevision {
+        /// Whose.
+        customer: CustomerId,
+        /// Of when.
+        month: String,
+        /// As asked for.
+        revision: u32,
+        /// Those there are.
+        known: Vec<String>,
+    },
 }
 
 fn those(what: &str, known: &[String]) -> String {
@@ -128,42 +148,113 @@ pub fn build(conn: &Connection, request: &ReportRequest, now: Timestamp) -> Resu
     if window.is_empty() {
         return Err(ReportError::EmptyWindow);
     }
-    let services = services(conn, &customer.id, request.service.as_ref(), window)?;
-    let mut outlines = Vec::with_capacity(services.len());
-    for service in &services {
-        outlines.extend(outline(conn, service, &customer, window)?);
+    Plan::of(conn, request, customer, window, now)?.carried_out(conn)
+}
+
+/// What a report is to say, before a sample is looked at.
+#[derive(Debug)]
+struct Plan {
+    environment: String,
+    customer: Customer,
+    window: Span,
+    /// When the samples that it uses are scheduled.
+    used: Span,
+    basis: Vec<ServiceBasis>,
+    names: BTreeMap<RegionId, String>,
+    /// When it was known; `None` where it is complete.
+    as_of: Option<Timestamp>,
+}
+
+impl Plan {
+    fn of(
+        conn: &Connection,
+        request: &ReportRequest,
+        customer: Customer,
+        window: Span,
+        now: Timestamp,
+    ) -> Result<Self, ReportError> {
+        let services = services(conn, &customer.id, request.service.as_ref(), window)?;
+        let mut outlines = Vec::with_capacity(services.len());
+        for service in &services {
+            outlines.extend(outline(conn, service, &customer, window)?);
+        }
+        let used = samples_used(&outlines, window);
+        let basis = outlines.iter().filter_map(|record| ServiceBasis::of(record, &customer.id, (window, used)));
+        let basis: Vec<_> = basis.collect();
+        if basis.is_empty() {
+            return Err(ReportError::NoService(customer.id));
+        }
+        let names = definitions::regions(conn)?.into_iter().map(|region| (region.id, region.name)).collect();
+        let complete = completeness::is_complete(conn, &basis, (window, used), now)?;
+        let (environment, as_of) = (request.environment.clone(), (!complete).then_some(now));
+        Ok(Self { environment, customer, window, used, basis, names, as_of })
     }
-    let used = samples_used(&outlines, window);
-    let evidence = evidence::gather(conn, &checks(&outlines), used)?;
-    let regions = definitions::regions(conn)?;
-    let names: BTreeMap<_, _> = regions.into_iter().map(|region| (region.id, region.name)).collect();
-    let common = assemble::Common { window, now, names: &names, evidence: &evidence };
-    let mut heard = true;
-    let mut reports = Vec::with_capacity(outlines.len());
-    for mut record in outlines {
-        fill(conn, &mut record, window)?;
-        heard &= reported_past(&record, window.to);
-        reports.push(assemble::service_report(&record, common)?);
+
+    /// The report by the samples of the store.
+    fn carried_out(self, conn: &Connection) -> Result<Report, ReportError> {
+        let checks: Vec<CheckId> = checks(&self.basis).cloned().collect();
+        let evidence = evidence::gather(conn, &checks, self.used)?;
+        let (window, used) = (self.window, self.used);
+        self.made(&evidence, |record| {
+            let reach = assemble::reach(record.service.sla.as_ref(), window);
+            for check in &mut record.checks {
+                let id = &check.versions.first().expect("a check has a version").check.id;
+                check.regions = samples::record_of(conn, id, reach)?;
+                for region in &mut check.regions {
+                    // What the digest does not cover has no say.
+                    region.samples.retain(|sample| used.contains(sample.scheduled_at));
+                }
+                check.regions.retain(|region| !region.samples.is_empty());
+            }
+            Ok(())
+        })
     }
-    let complete = window.to <= now && (heard || window.to.plus_ms(COMPLETE_AFTER_MS) <= now);
-    Ok(Report {
-        schema: model::SCHEMA.to_owned(),
-        revision: 1,
-        // Final is what is frozen and can only be restated (INV-8). Nothing is frozen yet, so nothing is final.
-        state: State::Preliminary,
-        complete,
-        from: window.from,
-        to: window.to,
-        timezone: customer.timezone,
-        environment: request.environment.clone(),
-        customer: customer.id,
-        customer_name: customer.name,
-        services: reports,
-        definitions: definitions::digest(conn, &services, window)?,
-        samples: evidence.digest,
-        samples_from: used.from,
-        samples_to: used.to,
-    })
+
+    /// The report, where `fill` puts the samples into each record. The same plan and samples give the same report.
+    fn made(
+        self,
+        evidence: &Evidence,
+        mut fill: impl FnMut(&mut ServiceRecord) -> Result<(), ReportError>,
+    ) -> Result<Report, ReportError> {
+        let Self { environment, customer, window, used, basis, names, as_of } = self;
+        let common = assemble::Common { window, now: as_of.unwrap_or(Timestamp::MAX), names: &names, evidence };
+        let mut services = Vec::with_capacity(basis.len());
+        for basis in &basis {
+            let mut record = basis.record()?;
+            fill(&mut record)?;
+            let mut service = assemble::service_report(&record, common)?;
+            for check in &mut service.checks {
+                check.target = basis.target(&check.check, window).unwrap_or_default().to_owned();
+            }
+            services.push(service);
+        }
+        Ok(Report {
+            schema: model::SCHEMA.to_owned(),
+            revision: 1,
+            // Final is what is frozen, which is not decided here.
+            state: State::Preliminary,
+            complete: as_of.is_none(),
+            as_of,
+            restatement: None,
+            from: window.from,
+            to: window.to,
+            timezone: customer.timezone,
+            environment,
+            customer: customer.id,
+            customer_name: customer.name,
+            services,
+            definitions: basis::digest(&basis),
+            basis,
+            samples: evidence.digest.clone(),
+            samples_from: used.from,
+            samples_to: used.to,
+            signed_by: None,
+        })
+    }
+}
+
+fn checks(basis: &[ServiceBasis]) -> impl Iterator<Item = &CheckId> {
+    basis.iter().flat_map(|service| &service.checks).map(|check| &check.check)
 }
 
 /// The report in one of its formats.
@@ -233,42 +324,15 @@ fn outline(
     if reach.from == window.from { Ok(Some(record)) } else { theirs(Span { from: reach.from, ..window }) }
 }
 
-fn checks(outlines: &[ServiceRecord]) -> Vec<CheckId> {
-    let checks = outlines.iter().flat_map(|record| &record.checks);
-    checks.filter_map(|check| check.versions.first()).map(|version| version.check.id.clone()).collect()
-}
-
 /// When the samples that the report uses were scheduled: as far as each contract reaches, and two intervals
 /// beyond on either side.
 fn samples_used(outlines: &[ServiceRecord], window: Span) -> Span {
     outlines.iter().fold(window, |used, record| {
-        let versions = record.checks.iter().flat_map(|check| &check.versions);
-        let longest = versions.map(|version| version.check.interval_ms).max().unwrap_or(0);
         let reach = assemble::reach(record.service.sla.as_ref(), window);
+        // A later definition may be slower; it is no part of this time.
+        let in_force = record.checks.iter().flat_map(|check| check.in_force()).filter(|(span, _)| span.from < reach.to);
+        let longest = in_force.map(|(_, check)| check.interval_ms).max().unwrap_or(0);
         let (from, to) = (reach.from.plus_ms(-2 * longest), reach.to.plus_ms(2 * longest));
         Span::new(used.from.min(from), used.to.max(to))
-    })
-}
-
-fn fill(conn: &Connection, record: &mut ServiceRecord, window: Span) -> Result<(), StoreError> {
-    let reach = assemble::reach(record.service.sla.as_ref(), window);
-    for check in &mut record.checks {
-        let id = &check.versions.first().expect("a check has a version").check.id;
-        check.regions = samples::record_of(conn, id, reach)?;
-    }
-    Ok(())
-}
-
-/// Whether every region that is asked at `end` has a sample from then on. Probes deliver in order, so what
-/// they took before has come.
-fn reported_past(record: &ServiceRecord, end: Timestamp) -> bool {
-    let alive = record.checks.iter().filter(|_| end < record.life.to);
-    let asked = alive.flat_map(|check| {
-        let version = check.in_force().find(|(span, _)| span.contains(end));
-        version.into_iter().flat_map(move |(_, version)| version.regions.iter().map(move |region| (check, region)))
-    });
-    asked.into_iter().all(|(check, region)| {
-        let theirs = check.regions.iter().filter(|samples| samples.region == *region);
-        theirs.flat_map(|samples| &samples.samples).any(|sample| end <= sample.scheduled_at)
     })
 }

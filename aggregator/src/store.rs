@@ -20,6 +20,7 @@ mod open;
 pub mod outbox;
 pub mod probes;
 mod readers;
+pub mod reports;
 pub mod samples;
 mod schema;
 mod writer;

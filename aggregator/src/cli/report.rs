@@ -107,10 +107,12 @@ impl From<ReportError> for Failure {
         match error {
             ReportError::Store(error) => error.into(),
             ReportError::NoService(_) => Self::Unavailable(error.to_string()),
+            ReportError::Basis(_) => Self::Io(error.to_string()),
             ReportError::Calendar(_)
             | ReportError::UnknownCustomer { .. }
             | ReportError::UnknownService { .. }
             | ReportError::WhoseReport { .. }
+            | ReportError::NoRevision { .. }
             | ReportError::EmptyWindow => Self::Usage(error.to_string()),
         }
     }

@@ -243,6 +243,7 @@ fn region_report(
         slots_expected: region.slots_expected,
         slots_answered: region.slots_answered,
         latency_us: percentile::percentiles(&mut durations(own.map(|own| &own.samples[..]), window)),
+        samples: Some(common.evidence.series(&record.versions[0].check.id, &region.region)),
     }
 }
 

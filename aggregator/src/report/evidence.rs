@@ -7,7 +7,8 @@ use nines_shared::sample::{Outcome, Phase, Reason, Sample};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::Connection;
 
-use crate::fingerprint;
+use super::model::Series;
+use crate::fingerprint::OfLines;
 use crate::store::{StoreError, samples};
 
 /// What the samples tell beside their outcomes.
@@ -15,7 +16,16 @@ use crate::store::{StoreError, samples};
 pub(super) struct Evidence {
     /// SHA-256 of the samples' lines, as `nines export` writes them.
     pub(super) digest: String,
+    series: BTreeMap<(CheckId, RegionId), Series>,
     failures: BTreeMap<CheckId, Vec<Failure>>,
+}
+
+/// Samples on their way to becoming evidence: they come in order of identity.
+#[derive(Default)]
+pub(super) struct Gathering {
+    lines: OfLines,
+    current: Option<((CheckId, RegionId), u64, OfLines)>,
+    evidence: Evidence,
 }
 
 /// A sample that is `down`.
@@ -31,18 +41,54 @@ pub(super) type Cause = (Option<Reason>, Option<Phase>);
 
 /// Reads the samples of `checks` scheduled in `span`.
 pub(super) fn gather(conn: &Connection, checks: &[CheckId], span: Span) -> Result<Evidence, StoreError> {
-    let mut lines = fingerprint::OfLines::new();
-    let mut evidence = Evidence::default();
+    let mut gathering = Gathering::default();
     samples::each_in_identity_order(conn, Some(checks), span, |sample| {
-        lines.push(&samples::canonical(&sample));
-        evidence.note(sample);
+        gathering.push(sample);
         Ok::<_, StoreError>(())
     })?;
-    evidence.digest = lines.finish();
-    Ok(evidence)
+    Ok(gathering.finish())
+}
+
+impl Gathering {
+    /// Takes the next sample in.
+    pub(super) fn push(&mut self, sample: Sample) {
+        let line = samples::canonical(&sample);
+        self.lines.push(&line);
+        match &mut self.current {
+            Some(((check, region), count, lines)) if *check == sample.check && *region == sample.region => {
+                *count += 1;
+                lines.push(&line);
+            }
+            Some(_) | None => {
+                self.end_series();
+                let mut lines = OfLines::new();
+                lines.push(&line);
+                self.current = Some(((sample.check.clone(), sample.region.clone()), 1, lines));
+            }
+        }
+        self.evidence.note(sample);
+    }
+
+    fn end_series(&mut self) {
+        if let Some((key, count, lines)) = self.current.take() {
+            self.evidence.series.insert(key, Series { count, digest: lines.finish() });
+        }
+    }
+
+    /// All of it.
+    pub(super) fn finish(mut self) -> Evidence {
+        self.end_series();
+        Evidence { digest: self.lines.finish(), ..self.evidence }
+    }
 }
 
 impl Evidence {
+    /// The samples of `region` of `check`.
+    pub(super) fn series(&self, check: &CheckId, region: &RegionId) -> Series {
+        let found = self.series.get(&(check.clone(), region.clone())).cloned();
+        found.unwrap_or_else(|| Series { count: 0, digest: OfLines::new().finish() })
+    }
+
     fn note(&mut self, sample: Sample) {
         if sample.outcome == Outcome::Down {
             let failure =

@@ -8,6 +8,8 @@ use nines_shared::sample::{Phase, Reason};
 use nines_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::basis::ServiceBasis;
+use super::diff::Change;
 use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
 use crate::uptime::Accounts;
 use crate::uptime::percentile::Percentiles;
@@ -24,10 +26,17 @@ pub struct Report {
     pub schema: String,
     /// Grows with every restatement.
     pub revision: u32,
-    /// Whether late results can still change it.
+    /// Whether it is frozen.
     pub state: State,
-    /// Whether nothing more is expected: every region has reported past the window's end, or 72 hours have gone by.
+    /// Whether nothing more is expected: every region has reported past all that the report uses, or 72 hours have
+    /// gone by since the window's end.
     pub complete: bool,
+    /// As known when; absent where it is complete, since then it does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Why there is another revision, and what it changes; absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restatement: Option<Restatement>,
     /// The window's first instant.
     pub from: Timestamp,
     /// The first instant after it.
@@ -42,7 +51,11 @@ pub struct Report {
     pub customer_name: String,
     /// Every service with life in the window, by id.
     pub services: Vec<ServiceReport>,
-    /// SHA-256 of all that was defined of these services in the window.
+    /// All that was defined of these services, as far as the figures depend on it. With the samples it makes every
+    /// figure again. Empty in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub basis: Vec<ServiceBasis>,
+    /// SHA-256 of `basis`, one line of compact JSON.
     pub definitions: String,
     /// SHA-256 of every sample used, one line of NDJSON each, in order of identity.
     pub samples: String,
@@ -51,6 +64,28 @@ pub struct Report {
     pub samples_from: Timestamp,
     /// … and before this.
     pub samples_to: Timestamp,
+    /// The public key that a frozen report is signed with, as minisign writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+}
+
+/// Why a report was restated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restatement {
+    /// The revision that it replaces, which stays readable.
+    pub of: u32,
+    /// SHA-256 of that revision as JSON.
+    pub of_digest: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What differs from that revision.
+    pub changes: Vec<Change>,
+    /// How many differences there are beyond those.
+    pub further_changes: usize,
 }
 
 /// Whether a report can still change.
@@ -59,7 +94,7 @@ pub struct Report {
 pub enum State {
     /// The same request may be answered with other figures later.
     Preliminary,
-    /// Frozen: only a restatement, a new revision with a reason, says otherwise. This version freezes nothing.
+    /// Frozen: only a restatement, a new revision with a reason, says otherwise (INV-8).
     Final,
 }
 
@@ -287,4 +322,16 @@ pub struct RegionReport {
     pub slots_answered: i64,
     /// Of planned up and degraded samples.
     pub latency_us: Option<Percentiles>,
+    /// Its samples among those used; absent in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Series>,
+}
+
+/// The samples of one region of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// How many.
+    pub count: u64,
+    /// SHA-256 of their lines.
+    pub digest: String,
 }

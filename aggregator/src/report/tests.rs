@@ -12,10 +12,10 @@ use crate::store::Store;
 use crate::uptime::sla::Kept;
 
 /// 2026-10-01T00:00:00Z; the check's slots begin here in every region but for its stagger.
-const START: i64 = 1_790_812_800_000;
-const MINUTE: i64 = 60_000;
+pub(super) const START: i64 = 1_790_812_800_000;
+pub(super) const MINUTE: i64 = 60_000;
 
-const FLEET: &str = r#"
+pub(super) const FLEET: &str = r#"
 environment = "test"
 [aggregator]
 probes   = "127.0.0.1:7443"
@@ -55,13 +55,13 @@ to = "2026-10-01T00:40:00"
 reason = "database upgrade"
 "#;
 
-struct Shelf {
-    store: Store,
-    fleet: crate::definition::Fleet,
+pub(super) struct Shelf {
+    pub(super) store: Store,
+    pub(super) fleet: crate::definition::Fleet,
     _folder: tempfile::TempDir,
 }
 
-fn shelf(fleet: &str) -> Shelf {
+pub(super) fn shelf(fleet: &str) -> Shelf {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("nines.db")).unwrap();
     let (fleet, _warnings) = fleet_file::parse(fleet, Path::new("nines.toml")).unwrap();
@@ -70,9 +70,14 @@ fn shelf(fleet: &str) -> Shelf {
     Shelf { store, fleet, _folder: folder }
 }
 
-/// Two hours of samples, up but for five minutes in which all regions are refused.
-fn two_hours(shelf: &Shelf) -> Vec<Sample> {
-    let span = Span::new(Timestamp::from_ms(START - 3 * MINUTE), Timestamp::from_ms(START + 123 * MINUTE));
+/// Two hours of samples and what their edges depend on, up but for five minutes in which all regions are refused.
+pub(super) fn two_hours(shelf: &Shelf) -> Vec<Sample> {
+    month_of(shelf, -3, 126)
+}
+
+/// Samples of every region between two minutes of the month.
+pub(super) fn month_of(shelf: &Shelf, from: i64, to: i64) -> Vec<Sample> {
+    let span = Span::new(Timestamp::from_ms(START + from * MINUTE), Timestamp::from_ms(START + to * MINUTE));
     let check = &shelf.fleet.checks[0];
     let slots = check
         .regions
@@ -102,7 +107,7 @@ fn two_hours(shelf: &Shelf) -> Vec<Sample> {
     slots.map(sample).collect()
 }
 
-fn store(shelf: &Shelf, samples: &[Sample]) {
+pub(super) fn store(shelf: &Shelf, samples: &[Sample]) {
     let samples = samples.to_vec();
     shelf.store.write_blocking(move |tx| samples::insert(tx, &samples, Timestamp::from_ms(START))).unwrap();
 }
@@ -254,6 +259,9 @@ exclusions_by = "Bob"
     assert_eq!((acme.timezone.as_str(), beta.timezone.as_str()), ("UTC", "America/New_York"));
     assert_eq!((acme.services[0].days.len(), beta.services[0].days.len()), (1, 1));
     assert_eq!(acme.services[0].accounts, beta.services[0].accounts, "what happened is the same for both");
+    for (report, other) in [(&acme, "beta"), (&beta, "acme")] {
+        assert!(!json::render(report).contains(other), "who else there is a contract with is nobody's business");
+    }
     let month = ReportRequest {
         time: Time::Month("2026-10".to_owned()),
         customer: Some("beta".parse().unwrap()),

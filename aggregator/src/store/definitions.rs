@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 
 use super::{StoreError, samples};
 use crate::definition::{Customer, Fleet, Region, Service};
-use crate::fingerprint;
 use crate::uptime::{CheckRecord, CheckVersion, ServiceRecord};
 
 pub mod maintenance;
@@ -412,45 +411,9 @@ fn timezone(conn: &Connection, customer: &CustomerId, end: Timestamp) -> Result<
     Ok(found.map_or_else(|| "UTC".to_owned(), |history| history.before(end).timezone.clone()))
 }
 
-/// SHA-256 of all that was defined of `services` in `window`: their versions in force at any time of it, their life,
-/// their checks', their customers' time zones, their maintenance. As `sha256:` and 64 hex digits.
-///
-/// # Errors
-/// As [`services`].
-pub fn digest(conn: &Connection, services: &[ServiceId], window: Span) -> Result<String, StoreError> {
-    let mut said = fingerprint::OfLines::new();
-    for service in services {
-        let Some(record) = outline(conn, service, window)? else { continue };
-        for line in lines(&record, window) {
-            said.push(&line);
-        }
-    }
-    Ok(said.finish())
-}
-
-/// One line of JSON for each definition that counts in `window`.
-fn lines(record: &ServiceRecord, window: Span) -> Vec<String> {
-    let life = record.life.intersection(window);
-    let mut lines = vec![line(&("service", &record.service, &record.timezone, life))];
-    for check in &record.checks {
-        let ends = check.versions.iter().skip(1).map(|next| next.valid_from).chain([check.removed_at]);
-        let spans = check.versions.iter().zip(ends).map(|(version, to)| (version, Span::new(version.valid_from, to)));
-        lines.extend(
-            spans.filter_map(|(version, span)| Some(line(&("check", &version.check, span.intersection(window)?)))),
-        );
-    }
-    lines.extend(record.maintenance.iter().map(|window| line(&("maintenance", window))));
-    lines
-}
-
-fn line(content: &impl Serialize) -> String {
-    serde_json::to_string(content).expect("text keys, written to memory")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::Maintenance;
     use crate::store::Store;
     use crate::store::tests::{check, fleet, sample, store};
 
@@ -475,10 +438,6 @@ mod tests {
 
     fn outlined(store: &Store, window: Span) -> ServiceRecord {
         store.read_blocking(|conn| outline(conn, &shop(), window)).unwrap().unwrap()
-    }
-
-    fn digested(store: &Store, window: Span) -> String {
-        store.read_blocking(|conn| digest(conn, &[shop()], window)).unwrap()
     }
 
     fn intervals(store: &Store, id: &str) -> Vec<(i64, i64)> {
@@ -594,28 +553,5 @@ mod tests {
         let theirs = |window| store.read_blocking(|conn| services_of(conn, &acme, window)).unwrap();
         assert_eq!(theirs(window(0, 1_500)), [shop()]);
         assert_eq!(theirs(window(2_000, 3_000)), []);
-    }
-
-    #[test]
-    fn the_digest_changes_with_what_counts_in_the_window_and_with_nothing_else() {
-        let (_folder, store) = store();
-        let mut fleet = fleet(vec![check("shop-home", 60_000, REGIONS)]);
-        fleet.services[0].since = Some(ms(0));
-        loaded(&store, &fleet, 1_000);
-        let early = digested(&store, window(0, 5_000));
-        assert!(early.starts_with("sha256:") && early.len() == 7 + 64);
-        fleet.checks[0] = check("shop-home", 30_000, REGIONS);
-        loaded(&store, &fleet, 5_000);
-        assert_eq!(digested(&store, window(0, 5_000)), early, "a later version is no part of the window");
-        assert_ne!(digested(&store, window(0, 5_001)), early);
-        let add = |from, to| {
-            let window =
-                Maintenance { service: shop(), span: window(from, to), reason: "upgrade".to_owned(), afterwards: None };
-            store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", ms(6_000))).unwrap()
-        };
-        add(5_000, 6_000);
-        assert_eq!(digested(&store, window(0, 5_000)), early);
-        add(4_999, 6_000);
-        assert_ne!(digested(&store, window(0, 5_000)), early);
     }
 }

@@ -17,6 +17,7 @@ use nines_shared::sample::Sample;
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::reports::Late;
 use super::{StoreError, definitions};
 use crate::fingerprint;
 use crate::uptime::{Observed, RegionSamples};
@@ -79,6 +80,7 @@ pub fn insert(tx: &Transaction<'_>, samples: &[Sample], received_at: Timestamp) 
     let mut names = Names::new(tx);
     let mut touched = BTreeMap::new();
     let mut inserted = Inserted::default();
+    let mut late = Late::new(tx)?;
     let mut statement = tx.prepare_cached(row::INSERT)?;
     for sample in samples {
         let new = New::of(sample, received_at, &mut names)?;
@@ -92,9 +94,12 @@ pub fn insert(tx: &Transaction<'_>, samples: &[Sample], received_at: Timestamp) 
             let at = sample.started_at;
             let (first, last) = touched.entry(new.series.check_no).or_insert((at, at));
             (*first, *last) = (at.min(*first), at.max(*last));
+            late.note(new.series.check_no, sample.scheduled_at);
         }
     }
-    mark_fresh(tx, &touched)?;
+    if let Some(arrival) = mark_fresh(tx, &touched)? {
+        late.keep(tx, arrival)?;
+    }
     Ok(inserted)
 }
 
@@ -164,9 +169,13 @@ pub fn judged(tx: &Transaction<'_>, arrival: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn mark_fresh(tx: &Transaction<'_>, touched: &BTreeMap<i64, (Timestamp, Timestamp)>) -> Result<(), StoreError> {
+/// The number of the insert; `None` where nothing was stored.
+fn mark_fresh(
+    tx: &Transaction<'_>,
+    touched: &BTreeMap<i64, (Timestamp, Timestamp)>,
+) -> Result<Option<i64>, StoreError> {
     if touched.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut count = tx.prepare_cached("UPDATE arrival SET last = last + 1 RETURNING last")?;
     let arrival: i64 = count.query_one([], |row| row.get(0))?;
@@ -178,7 +187,7 @@ fn mark_fresh(tx: &Transaction<'_>, touched: &BTreeMap<i64, (Timestamp, Timestam
     for (check_no, (first, last)) in touched {
         mark.execute(params![check_no, arrival, first.as_ms(), last.as_ms()])?;
     }
-    Ok(())
+    Ok(Some(arrival))
 }
 
 /// What judging `check` in `span` needs, by region: the samples whose time lies in it, those of two intervals

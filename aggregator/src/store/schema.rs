@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, definitions, incidents, outbox, probes, samples};
+use super::{StoreError, definitions, incidents, outbox, probes, reports, samples};
 
 /// Marks the file as ours: "Nine" in ASCII.
 const APPLICATION_ID: i32 = 0x4e69_6e65;
@@ -14,10 +14,10 @@ const APPLICATION_ID: i32 = 0x4e69_6e65;
 const MIGRATIONS: &[&[&str]] = &[
     &[samples::TABLES, definitions::TABLES, probes::TABLES, incidents::TABLES, outbox::TABLES],
     &[definitions::maintenance::AFTERWARDS],
+    &[reports::TABLES],
 ];
 
 /// The version of this program's tables.
-#[cfg(test)]
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Brings the file forward to this version: all the way, or not at all.
@@ -27,9 +27,9 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     for script in MIGRATIONS.iter().skip(found).copied().flatten() {
         transaction.execute_batch(script)?;
     }
-    if found < MIGRATIONS.len() {
+    if found < VERSION {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+        transaction.pragma_update(None, "user_version", i64::try_from(VERSION).unwrap_or(i64::MAX))?;
     }
     transaction.commit()?;
     Ok(())
@@ -37,7 +37,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 
 /// Refuses a file whose tables are not those of this version.
 pub(super) fn must_be_current(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let (found, known) = (version(connection, path)?, MIGRATIONS.len());
+    let (found, known) = (version(connection, path)?, VERSION);
     if found < known { Err(StoreError::Older { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
@@ -48,6 +48,6 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     if tables != 0 && number("application_id")? != i64::from(APPLICATION_ID) {
         return Err(StoreError::Foreign(path.to_owned()));
     }
-    let (found, known) = (usize::try_from(number("user_version")?).unwrap_or(usize::MAX), MIGRATIONS.len());
+    let (found, known) = (usize::try_from(number("user_version")?).unwrap_or(usize::MAX), VERSION);
     if known < found { Err(StoreError::Newer { path: path.to_owned(), found, known }) } else { Ok(found) }
 }

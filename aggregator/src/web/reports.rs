@@ -17,7 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Web;
 use super::pages::{PageError, refusal};
-use crate::report::{self, Format, Report, ReportError, ReportRequest, Time};
+use crate::report::life::{self, Standing};
+use crate::report::{Format, ReportError, ReportRequest, Time};
 
 /// Reports that are built at one time.
 pub(super) const MAX_BUILDS: usize = 1;
@@ -36,7 +37,7 @@ pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(
             .into_response();
     };
     match build(&web, customer, month, turn).await {
-        Ok(report) => rendered(&report, format),
+        Ok(standing) => rendered(&standing, format),
         Err(ReportError::Store(error)) => refusal(&web, &PageError::Store(error)),
         Err(
             ReportError::Calendar(_)
@@ -44,6 +45,8 @@ pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(
             | ReportError::UnknownService { .. }
             | ReportError::WhoseReport { .. }
             | ReportError::NoService(_)
+            | ReportError::NoRevision { .. }
+            | ReportError::Basis(_)
             | ReportError::EmptyWindow,
         ) => refusal(&web, &unknown()),
     }
@@ -54,7 +57,7 @@ async fn build(
     customer: CustomerId,
     month: &str,
     turn: OwnedSemaphorePermit,
-) -> Result<Report, ReportError> {
+) -> Result<Standing, ReportError> {
     let now = web.running.clock.now();
     let request = ReportRequest {
         environment: web.running.fleet.borrow().environment.clone(),
@@ -65,13 +68,13 @@ async fn build(
     let job = move |conn: &Connection| {
         // The turn ends when the work does, not when the one who asked goes away.
         let _turn = turn;
-        Ok(report::build(conn, &request, now))
+        Ok(life::standing(conn, &request, None, now))
     };
     web.running.store.read(job).await?
 }
 
-fn rendered(report: &Report, format: Format) -> Response {
-    let text = report::render(report, format);
+fn rendered(standing: &Standing, format: Format) -> Response {
+    let text = standing.written(format);
     match format {
         Format::Json => ([(CONTENT_TYPE, "application/json")], text).into_response(),
         Format::Html => {

@@ -100,29 +100,6 @@ pub fn cancel(
     statement.query_and_then(params![no, now.as_ms(), by, why], announced)?.next().transpose()
 }
 
-/// What was granted afterwards or taken back of `services` between `since` and `until`, of time in `window`: in
-/// order of number.
-///
-/// # Errors
-/// What SQLite says, [`StoreError::Unreadable`].
-pub fn changed_since(
-    conn: &Connection,
-    services: &[ServiceId],
-    window: Span,
-    since: Timestamp,
-) -> Result<Vec<Announced>, StoreError> {
-    let touches = |known: &Announced| {
-        let theirs = services.contains(&known.window.service) && known.window.span.intersection(window).is_some();
-        let cancelled = known.cancelled.as_ref().map(|cancelled| cancelled.at);
-        let later = |at: Timestamp| since < at;
-        // Granted and taken back meanwhile is as if nothing had been.
-        theirs && later(known.granted_at) != cancelled.is_some_and(later)
-    };
-    let mut changed: Vec<Announced> = list(conn)?.into_iter().filter(touches).collect();
-    changed.sort_by_key(|known| known.no);
-    Ok(changed)
-}
-
 /// Every window, cancelled ones too, in order of time.
 ///
 /// # Errors
@@ -314,31 +291,19 @@ mod tests {
         loaded(&store, &[], 1);
         let add = |window: Maintenance, at| store.write_blocking(move |tx| add(tx, &window, "ann", ms(at))).unwrap();
         let no = add(upgrade(0, day), 10 * day);
-        let announced = add(upgrade(20 * day, 21 * day), 10 * day);
+        add(upgrade(20 * day, 21 * day), 10 * day);
         let of_all = || {
             let (shop, ever) = ("shop".parse().unwrap(), Span { from: Timestamp::MIN, to: Timestamp::MAX });
             store.read_blocking(|conn| of_service(conn, &shop, ever)).unwrap()
         };
         let grants: Vec<_> = of_all().into_iter().map(|window| window.afterwards).collect();
         assert_eq!(grants, [Some(Afterwards { at: ms(10 * day), by: "ann".to_owned() }), None]);
-        let changed = |since, until| {
-            let (services, window) = (["shop".parse().unwrap()], Span::new(ms(0), ms(until)));
-            let changed = store.read_blocking(|conn| changed_since(conn, &services, window, ms(since))).unwrap();
-            changed.into_iter().map(|known| known.no).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            (changed(9 * day, day), changed(10 * day, day), changed(9 * day, 30 * day)),
-            (vec![no], vec![], vec![no, announced])
-        );
-
         let why = ("bob", Some("the customer objects"));
         let taken_back = store.write_blocking(move |tx| cancel(tx, no, why, ms(12 * day))).unwrap().unwrap();
         let cancelled =
             Cancelled { at: ms(12 * day), by: Some("bob".to_owned()), why: Some("the customer objects".to_owned()) };
         assert_eq!((taken_back.until, taken_back.cancelled), (ms(0), Some(cancelled)));
         assert_eq!(counting(&store), [(20 * day, 21 * day)]);
-        assert_eq!(changed(9 * day, day), [0; 0], "granted and taken back meanwhile");
-        assert_eq!(changed(11 * day, day), [no], "who knew of it must know that it is gone");
         assert_eq!(store.read_blocking(list).unwrap().len(), 2);
     }
 

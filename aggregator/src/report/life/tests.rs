@@ -1,0 +1,214 @@
+//! Frozen, noticed, restated: from a real store.
+
+use nines_shared::sample::{Outcome, Sample, SampleKind};
+use proptest::prelude::*;
+
+use super::*;
+use crate::report::tests::{FLEET, MINUTE, START, Shelf, month_of, shelf, store, two_hours};
+
+/// October 2026 in UTC, which begins at [`START`].
+const END: i64 = 31 * 24 * 60;
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_ms(START + minutes * MINUTE)
+}
+
+fn october() -> Month {
+    Month { environment: "test".to_owned(), customer: "acme".parse().unwrap(), month: "2026-10".to_owned() }
+}
+
+fn drafted(shelf: &Shelf, wish: &Wish, now: Timestamp) -> Drafted {
+    let made = shelf.store.read_blocking(|conn| Ok(draft(conn, &october(), wish, Some("a key"), now)));
+    made.unwrap().unwrap()
+}
+
+fn kept(shelf: &Shelf, wish: &Wish, now: Timestamp) -> Kept {
+    let Drafted::Ready(draft) = drafted(shelf, wish, now) else { panic!("nothing was made") };
+    shelf.store.write_blocking(move |tx| keep(tx, &draft)).unwrap().0
+}
+
+fn standing_of(shelf: &Shelf, revision: Option<u32>, now: Timestamp) -> Standing {
+    let request = october().request();
+    shelf.store.read_blocking(|conn| Ok(standing(conn, &request, revision, now))).unwrap().unwrap()
+}
+
+fn restate() -> Wish {
+    Wish::Restate(Restated { reason: "a probe was cut off".to_owned(), by: "ann".to_owned() })
+}
+
+/// A month whose samples are there but for those of `held_back`.
+fn frozen(held_back: impl Fn(&Sample) -> bool) -> (Shelf, Vec<Sample>) {
+    let shelf = shelf(FLEET);
+    let (late, there): (Vec<Sample>, Vec<Sample>) = two_hours(&shelf).into_iter().partition(held_back);
+    store(&shelf, &there);
+    kept(&shelf, &Wish::Freeze, at(END + 72 * 60));
+    (shelf, late)
+}
+
+#[test]
+fn a_month_is_not_frozen_before_it_is_complete_and_then_once() {
+    let shelf = shelf(FLEET);
+    store(&shelf, &two_hours(&shelf));
+    for early in [at(100), at(END), at(END + 72 * 60).plus_ms(-1)] {
+        assert!(matches!(drafted(&shelf, &Wish::Freeze, early), Drafted::NotComplete), "{early}");
+    }
+    assert!(matches!(drafted(&shelf, &restate(), at(END + 72 * 60)), Drafted::NotFrozen));
+    let first = kept(&shelf, &Wish::Freeze, at(END + 72 * 60));
+    assert_eq!((first.revision, first.restated), (1, None));
+    assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 90 * 60)), Drafted::Already(_)));
+}
+
+#[test]
+fn a_month_is_complete_when_every_region_was_heard_past_all_that_it_uses() {
+    let shelf = shelf(FLEET);
+    let past = |minutes: i64| month_of(&shelf, END - 5, END + minutes);
+    store(&shelf, &past(2));
+    assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::NotComplete), "the edge is not seen");
+    store(&shelf, &past(5));
+    assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::Ready(_)));
+    assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 3)), Drafted::NotComplete), "a slot may be on its way");
+}
+
+#[test]
+fn inv_8_a_frozen_report_is_what_a_fresh_one_says_and_stays_so_whatever_comes() {
+    let (shelf, late) = frozen(|sample| sample.region.as_str() == "us-east");
+    let fresh = shelf
+        .store
+        .read_blocking(|conn| Ok(crate::report::build(conn, &october().request(), at(END * 2))))
+        .unwrap()
+        .unwrap();
+    let first = standing_of(&shelf, None, at(END * 2));
+    assert_eq!(first.report.state, State::Final);
+    assert_eq!(Report { state: State::Preliminary, signed_by: None, ..first.report.clone() }, fresh);
+    assert_eq!(first.due, None);
+    let bytes = first.json();
+
+    store(&shelf, &late);
+    let mut fleet = shelf.fleet.clone();
+    fleet.services[0].sla = None;
+    fleet.checks[0] = crate::store::tests::check("shop-home", 30_000, &["eu-west"]);
+    shelf.store.write_blocking(move |tx| definitions::load(tx, &fleet, at(END * 2))).unwrap();
+    let again = standing_of(&shelf, None, at(END * 3));
+    assert_eq!(again.json(), bytes);
+    assert_eq!(again.due.unwrap().to_string(), format!("{} samples arrived late", late.len()));
+}
+
+#[test]
+fn a_restatement_says_why_who_and_what_changed_and_both_revisions_stay() {
+    let in_outage = |sample: &Sample| sample.outcome == Outcome::Down && sample.region.as_str() != "eu-west";
+    let (shelf, late) = frozen(in_outage);
+    assert!(matches!(drafted(&shelf, &restate(), at(END * 2)), Drafted::Unchanged(_)), "there is nothing to restate");
+    let first = standing_of(&shelf, None, at(END * 2)).json();
+    store(&shelf, &late);
+    let second = kept(&shelf, &restate(), at(END * 2));
+    assert_eq!((second.revision, second.restated.unwrap().by.as_str()), (2, "ann"));
+    let standing = standing_of(&shelf, None, at(END * 2));
+    assert_eq!(standing.due, None, "it knows of them");
+    let restatement = standing.report.restatement.as_ref().unwrap();
+    assert_eq!((restatement.of, &restatement.of_digest), (1, &fingerprint::of(first.as_bytes())));
+    assert_eq!((restatement.at, restatement.reason.as_str()), (at(END * 2), "a probe was cut off"));
+    let change = |path: &str| restatement.changes.iter().find(|change| change.path == path);
+    let down = change("services[shop].accounts.down_ms").unwrap();
+    assert_eq!((&down.before, &down.after), (&0.into(), &(5 * MINUTE).into()));
+    assert!(restatement.changes.iter().any(|change| change.path.starts_with("services[shop].outages[")));
+    assert!(change("samples").is_some() && change("definitions").is_none() && change("revision").is_none());
+    assert_eq!(standing_of(&shelf, Some(1), at(END * 2)).json(), first);
+    assert!(matches!(drafted(&shelf, &restate(), at(END * 3)), Drafted::Unchanged(kept) if kept.revision == 2));
+    let request = october().request();
+    let third = shelf.store.read_blocking(|conn| Ok(super::standing(conn, &request, Some(3), at(0)))).unwrap();
+    assert_eq!(third.unwrap_err().to_string(), "customer acme has no revision 3 of 2026-10; revisions: 1, 2");
+}
+
+#[test]
+fn an_exclusion_granted_afterwards_is_noticed_and_restated_and_so_is_its_end() {
+    let (shelf, _none) = frozen(|_| false);
+    let window = Maintenance {
+        service: "shop".parse().unwrap(),
+        span: Span::new(at(60), at(80)),
+        reason: "agreed by phone".to_owned(),
+        afterwards: None,
+    };
+    let no = shelf.store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", at(END * 2))).unwrap();
+    let due = standing_of(&shelf, None, at(END * 2)).due.unwrap();
+    assert_eq!(due.to_string(), "time of shop was excluded afterwards by ann: agreed by phone");
+    kept(&shelf, &restate(), at(END * 2));
+    let report = standing_of(&shelf, None, at(END * 2)).report;
+    assert_eq!(report.services[0].accounts.down_ms, 0);
+    let afterwards = report.services[0].maintenance[1].afterwards.as_ref().unwrap();
+    assert_eq!((afterwards.at, afterwards.by.as_str()), (at(END * 2), "ann"));
+    let page = crate::report::render(&report, Format::Html);
+    assert!(page.contains("excluded afterwards on") && page.contains("by ann, because: agreed by phone"));
+    assert!(report.restatement.unwrap().changes.iter().any(|change| change.path == "definitions"));
+
+    let back = ("bob", Some("they did not agree"));
+    shelf.store.write_blocking(move |tx| maintenance::cancel(tx, no, back, at(END * 3))).unwrap().unwrap();
+    let due = standing_of(&shelf, None, at(END * 3)).due.unwrap();
+    assert_eq!(due.to_string(), "an exclusion of shop was taken back: agreed by phone");
+    kept(&shelf, &restate(), at(END * 3));
+    let (first, third) = (standing_of(&shelf, Some(1), at(0)).report, standing_of(&shelf, None, at(END * 3)).report);
+    assert_eq!((third.revision, &third.services, &third.basis), (3, &first.services, &first.basis));
+}
+
+#[test]
+fn what_was_defined_since_has_no_say_in_a_restatement() {
+    let (shelf, late) = frozen(|sample| sample.region.as_str() == "us-east");
+    let mut fleet = shelf.fleet.clone();
+    fleet.checks.push(crate::store::tests::check("shop-new", 60_000, &["eu-west"]));
+    shelf.store.write_blocking(move |tx| definitions::load(tx, &fleet, at(END * 2))).unwrap();
+    assert_eq!(standing_of(&shelf, None, at(END * 2)).due, None);
+    store(&shelf, &late);
+    kept(&shelf, &restate(), at(END * 2));
+    let report = standing_of(&shelf, None, at(END * 2)).report;
+    assert_eq!(report.services[0].checks.len(), 1);
+}
+
+#[test]
+fn a_report_of_an_earlier_program_is_given_out_as_it_was_and_drawn_by_this_one() {
+    let shelf = shelf(FLEET);
+    let text = include_str!("fixture-1.json").to_owned();
+    let report: Report = serde_json::from_str(&text).unwrap();
+    assert!(report.basis.is_empty() && report.signed_by.is_none(), "it is of a time before those");
+    let (window, digest) = (Span { from: report.from, to: report.to }, fingerprint::of(text.as_bytes()));
+    let kept = Kept {
+        customer: "acme".parse().unwrap(),
+        month: "2026-10".to_owned(),
+        revision: 1,
+        window,
+        samples_span: window,
+        arrival: 0,
+        made_at: at(END * 2),
+        restated: None,
+        definitions: report.definitions.clone(),
+        samples: report.samples.clone(),
+        digest,
+    };
+    let body = text.clone();
+    shelf.store.write_blocking(move |tx| reports::keep(tx, &kept, &body)).unwrap();
+    let standing = standing_of(&shelf, None, at(END * 3));
+    assert_eq!(standing.json(), text);
+    assert!(standing.written(Format::Html).contains("The shop"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn inv_7_any_order_of_late_arrivals_gives_the_same_restatement(order in any::<[u64; 4]>(), size in 1_usize..40) {
+        let restated = |shuffle: &dyn Fn(&mut Vec<Sample>)| {
+            let (shelf, mut late) = frozen(|sample| sample.scheduled_at.as_ms() % 7 < 2 && sample.kind == SampleKind::Planned);
+            shuffle(&mut late);
+            for batch in late.chunks(size) {
+                store(&shelf, batch);
+            }
+            kept(&shelf, &restate(), at(END * 2));
+            standing_of(&shelf, None, at(END * 2)).json()
+        };
+        let shuffled = restated(&|late| {
+            late.sort_by_key(|sample| {
+                let mix = sample.scheduled_at.as_ms().unsigned_abs().wrapping_mul(order[0] | 1) ^ order[1];
+                mix.wrapping_mul(order[2] | 1) ^ order[3]
+            });
+        });
+        prop_assert_eq!(restated(&|_| {}), shuffled);
+    }
+}
