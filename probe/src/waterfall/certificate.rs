@@ -9,7 +9,7 @@ use super::page::Line;
 use super::{DIM, GREEN, RED, YELLOW};
 
 /// Fewer days than this are shown as a warning.
-pub(super) const FEW_DAYS: i64 = 14;
+const FEW_DAYS: i64 = 14;
 /// The most names that are shown.
 const SHOWN_NAMES: usize = 6;
 
@@ -32,11 +32,20 @@ pub(super) fn left(certificate: &Certificate, now: Timestamp) -> Line {
 }
 
 /// How long ago `certificate` expired.
-pub(super) fn expired(certificate: &Certificate, now: Timestamp) -> String {
+fn expired(certificate: &Certificate, now: Timestamp) -> String {
     match days_since(certificate.not_after, now) {
         ..1 => "expired today".to_owned(),
         days @ 1.. => format!("expired {} ago", counted(days.unsigned_abs(), "day")),
     }
+}
+
+/// Whom a certificate's `subject` or `issuer` names: the common name first, where there is one, then the rest.
+pub(super) fn named(subject: &str) -> Line {
+    let parts: Vec<&str> = subject.split(", ").collect();
+    let Some(at) = parts.iter().rposition(|part| part.starts_with("CN=")) else { return Line::of(subject) };
+    let rest: Vec<&str> = parts.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, part)| *part).collect();
+    let name = Line::of(&parts[at]["CN=".len()..]);
+    if rest.is_empty() { name } else { name.and_styled(DIM, format!("  {}", rest.join(", "))) }
 }
 
 /// The names of `certificate`, the first few.

@@ -3,7 +3,7 @@
 use nines_shared::check::Question;
 use nines_shared::sample::Reason;
 
-use super::{Look, certificate};
+use super::Look;
 
 /// What to try next where a check ends with a reason. `{host}`, `{address}` and `{port}` are those of the target as far as
 /// they are known.
@@ -49,7 +49,7 @@ const NEXT: &[(Reason, &str)] = &[
     (Reason::TlsMalformed, "port {port} does not seem to speak TLS: plain HTTP is asked with http://"),
     (Reason::TlsAlert, "the server refused the handshake: its log says why"),
     (Reason::TlsVersion, "let the server offer TLS 1.2 or 1.3 with a cipher of today"),
-    (Reason::TlsExpired, "renew the certificate, and make the server load the new one; {expired}"),
+    (Reason::TlsExpired, "renew the certificate, and make the server load the new one"),
     (Reason::TlsNotYetValid, "serve the old certificate until then, and see that this machine's clock is right"),
     (Reason::TlsWrongName, "get a certificate that names {host}, or see why the server picks this one for it"),
     (Reason::TlsSelfSigned, "install a certificate of an authority, or trust this one: `--ca FILE`"),
@@ -121,7 +121,6 @@ pub(super) fn next(look: Look<'_>) -> Option<String> {
         ("{host}", host(look.question)),
         ("{address}", address.map(|address| address.ip().to_string())),
         ("{port}", address.map(|address| address.port().to_string())),
-        ("{expired}", Some(expired(look).unwrap_or_else(|| "see its dates".to_owned()))),
     ];
     let fill = |text: String, (key, value): (&str, Option<String>)| {
         let value = value.unwrap_or_else(|| "the target".to_owned());
@@ -138,13 +137,6 @@ fn host(question: &Question) -> Option<String> {
     }
 }
 
-/// Which certificate of the chain has expired, and how long ago.
-fn expired(look: Look<'_>) -> Option<String> {
-    let chain = &look.seen.evidence.tls.as_ref()?.chain;
-    let first = chain.iter().min_by_key(|certificate| certificate.not_after)?;
-    Some(format!("{} {}", first.subject, certificate::expired(first, look.now)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +150,7 @@ mod tests {
         for (reason, text) in NEXT {
             let holes: Vec<&str> =
                 text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(hole, _)| hole).collect();
-            assert!(holes.iter().all(|hole| ["host", "address", "port", "expired"].contains(hole)), "{reason}: {text}");
+            assert!(holes.iter().all(|hole| ["host", "address", "port"].contains(hole)), "{reason}: {text}");
             assert!(text.chars().count() < 130 && !text.ends_with('.'), "{reason}: {text}");
         }
     }

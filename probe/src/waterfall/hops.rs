@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
 use nines_shared::check::Question;
-use nines_shared::sample::{Hop, Phase, Phases};
+use nines_shared::sample::{Hop, Phase, Phases, Reason};
 
 use super::bar::Bar;
 use super::figure::{millis, share};
@@ -32,18 +32,19 @@ pub(super) fn draw(page: &mut Page, look: Look<'_>) {
             page.gap();
             page.folded(MARGIN, MARGIN + 2, &Line::styled(CYAN, "→ ").and(&hop.url));
         }
-        page.line(MARGIN, &place(hop));
+        let unmet = last && look.seen.reason == Some(Reason::HttpStatus);
+        page.line(MARGIN, &place(hop, unmet));
         begins_us = bars(page, look, hop.phases_us, Scale { begins_us, last });
     }
     total(page, look);
     tried(page, look);
 }
 
-/// Where `hop` went and how it was answered.
-fn place(hop: &Hop) -> Line {
+/// Where `hop` went and how it was answered; `unmet` where that was not the expected status.
+fn place(hop: &Hop, unmet: bool) -> Line {
     let where_to = hop.address.map_or_else(|| Line::styled(DIM, NOWHERE), address);
     let version = hop.version.as_ref().map(Line::of);
-    let status = hop.status.map(|status| Line::styled(of_status(status), status));
+    let status = hop.status.map(|status| Line::styled(if unmet { RED } else { of_status(status) }, status));
     Line::listed([Some(where_to), version, status].into_iter().flatten())
 }
 

@@ -3,10 +3,13 @@
 use nines_shared::sample::{Certificate, TlsEvidence};
 
 use super::page::{COLUMN, Line, MARGIN, Page};
-use super::{BOLD, DIM, GREEN, Look, RED, YELLOW, certificate};
+use super::{DIM, GREEN, Look, RED, YELLOW, certificate};
 
 /// How far a certificate stands to the right of the one that it signed.
 const STEP: usize = 2;
+
+/// The most offers that are shown.
+const MAX_OFFERS: usize = 40;
 
 /// Draws the session and its chain, where the check came so far.
 pub(super) fn draw(page: &mut Page, look: Look<'_>) {
@@ -28,20 +31,27 @@ fn chain(page: &mut Page, tls: &TlsEvidence, look: Look<'_>) {
     let first_to_end = tls.chain.iter().map(|certificate| certificate.not_after).min();
     for (depth, shown) in tls.chain.iter().enumerate() {
         let ends_first = 1 < tls.chain.len() && Some(shown.not_after) == first_to_end;
-        let mark = if ends_first { Line::styled(YELLOW, " ◂ ends first") } else { Line::default() };
-        let left = certificate::left(shown, look.now).and_all(mark);
+        let mark = if ends_first { Line::styled(YELLOW, "  ◂ ends first") } else { Line::default() };
+        let (indent, before) = match depth {
+            0 => (MARGIN, Line::of("chain").padded(COLUMN - MARGIN)),
+            _ => (COLUMN + (depth - 1) * STEP, Line::styled(DIM, "└ ")),
+        };
+        let left = certificate::left(shown, look.now);
+        let room = page.paper().width().saturating_sub(indent + before.width() + mark.width() + left.width() + 2);
+        let name = certificate::named(&shown.subject).cut(room);
+        page.edges(indent, before.and_all(name).and_all(mark), left);
         if depth == 0 {
-            let label = Line::of("chain").padded(COLUMN - MARGIN);
-            page.edges(MARGIN, label.and_styled(BOLD, &shown.subject), left);
             of_leaf(page, tls, shown);
-        } else {
-            let branch = Line::styled(DIM, "└ ").and(&shown.subject);
-            page.edges(COLUMN + (depth - 1) * STEP, branch, left);
         }
     }
     if let Some(top) = tls.chain.last() {
         let depth = tls.chain.len() - 1;
         above(page, tls, top, COLUMN + depth * STEP);
+    }
+    for (index, offer) in tls.offers.iter().take(MAX_OFFERS).enumerate() {
+        let mark = if offer.taken { Line::styled(YELLOW, "took    ") } else { Line::styled(DIM, "refused ") };
+        let line = mark.and(&offer.asked).and_styled(DIM, format!("  {}", offer.answer));
+        page.field(if index == 0 { "offered" } else { "" }, &line);
     }
     if let Some(why) = &tls.unverified {
         page.folded(COLUMN, COLUMN, &Line::styled(RED, format!("not verified, and would be refused: {why}")));
@@ -52,9 +62,15 @@ fn chain(page: &mut Page, tls: &TlsEvidence, look: Look<'_>) {
 fn above(page: &mut Page, tls: &TlsEvidence, top: &Certificate, indent: usize) {
     match tls.path.last() {
         Some(root) if *root == top.subject => page.line(indent, &Line::styled(GREEN, "✓ trusted here")),
-        Some(root) => page.line(indent, &Line::styled(DIM, "└ ").and(root).and_styled(GREEN, "  ✓ trusted here")),
+        Some(root) => page.line(
+            indent,
+            &Line::styled(DIM, "└ ").and_all(certificate::named(root)).and_styled(GREEN, "  ✓ trusted here"),
+        ),
         None if top.issuer == top.subject => page.line(indent, &Line::styled(DIM, "signed by itself")),
-        None => page.line(indent, &Line::styled(DIM, format!("└ {}, not sent", top.issuer))),
+        None => {
+            let name = certificate::named(&top.issuer);
+            page.line(indent, &Line::styled(DIM, "└ ").and_all(name).and_styled(DIM, ", not sent"));
+        }
     }
 }
 

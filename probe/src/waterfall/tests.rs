@@ -41,6 +41,7 @@ fn seen() -> Observation {
             "chain": [certificate("CN=shop.example", "CN=R11", 40), certificate("CN=R11", "CN=ISRG Root X1", 20)],
             "path": ["CN=shop.example", "CN=R11", "CN=ISRG Root X1"],
             "unverified": "it would be refused",
+            "offers": [{ "asked": "TLSv1.0", "answer": "TLSv1.0 TLS_RSA", "taken": true }],
         },
         "dns": {
             "transport": "udp", "rcode": "NOERROR", "answers": ["192.0.2.1", "192.0.2.2"], "ttl_s": 300,
@@ -87,21 +88,22 @@ fn what_was_expected_and_what_is_to_be_done_stand_at_the_end() {
     let verdict = page.find("DOWN  http_status in first_byte").unwrap();
     let next = page.find("→ the application's log").unwrap();
     assert!(expected < verdict && verdict < next, "{page}");
-    assert!(page.contains("trace 00000000000000000000000000000007"), "{page}");
+    assert!(page.contains("trace id was 00000000000000000000000000000007"), "{page}");
 }
 
 #[test]
 fn the_chain_is_a_tree_up_to_who_signed_it_and_the_first_to_end_is_marked() {
     let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
     let lines: Vec<&str> = page.lines().map(str::trim_end).collect();
-    let at = lines.iter().position(|line| line.starts_with("  chain       CN=shop.example")).expect(&page);
+    let at = lines.iter().position(|line| line.starts_with("  chain       shop.example")).expect(&page);
     assert!(lines[at].ends_with("30 days left · 1970-02-10"), "{page}");
     assert_eq!(lines[at + 1], "              │ for shop.example, www.shop.example");
     assert_eq!(lines[at + 2], "              │ key EC P-256, signed ECDSA-SHA256, serial 07");
-    assert!(lines[at + 3].starts_with("              └ CN=R11"), "{page}");
-    assert!(lines[at + 3].ends_with("10 days left · 1970-01-21 ◂ ends first"), "{page}");
-    assert_eq!(lines[at + 4], "                └ CN=ISRG Root X1  ✓ trusted here");
-    assert_eq!(lines[at + 5], "              not verified, and would be refused: it would be refused");
+    assert!(lines[at + 3].starts_with("              └ R11  ◂ ends first"), "{page}");
+    assert!(lines[at + 3].ends_with("  10 days left · 1970-01-21"), "{page}");
+    assert_eq!(lines[at + 4], "                └ ISRG Root X1  ✓ trusted here");
+    assert_eq!(lines[at + 5], "  offered     took    TLSv1.0  TLSv1.0 TLS_RSA");
+    assert_eq!(lines[at + 6], "              not verified, and would be refused: it would be refused");
 }
 
 #[test]

@@ -25,7 +25,9 @@ pub(super) fn draw(page: &mut Page, look: Look<'_>) {
     if let Some(next) = hint::next(look) {
         page.folded(MARGIN, MARGIN + 2, &Line::styled(DIM, "→ ").and(next));
     }
-    if seen.outcome != Outcome::Up && matches!(look.question, Question::Http(_)) {
-        page.line(MARGIN, &Line::styled(DIM, format!("  trace {} in the target's log", look.trace)));
+    // Where a request went out, the target may have written its trace down.
+    let asked = seen.phases_us.first_byte.is_some() && matches!(look.question, Question::Http(_));
+    if seen.outcome != Outcome::Up && asked {
+        page.line(MARGIN, &Line::styled(DIM, format!("  the request's trace id was {}", look.trace)));
     }
 }
