@@ -70,7 +70,7 @@ fn what_makes_no_sense_is_wrong_usage_and_says_what_to_write() {
         (&["https://shop.example/", "--timeout", "soon"], "--timeout: \"soon\" is not a duration"),
         (&["https://shop.example/", "-H", "nonsense"], "'NAME: VALUE'"),
         (&["https://shop.example/", "--repeat", "0"], "0"),
-        (&["https://shop.example/", "-4", "-6"], "-6"),
+        (&["https://shop.example/", "-4", "-6"], "--ipv6"),
     ] {
         let (code, stdout, stderr) = ran(&mut probe(arguments));
         assert_eq!((code, stdout.as_str()), (Some(64), ""), "{arguments:?}: {stderr}");
