@@ -15,13 +15,14 @@ mod marks;
 mod page;
 mod paper;
 mod parts;
+mod response;
 pub mod runs;
 mod session;
 mod verdict;
 
 use anstyle::{AnsiColor, Style};
-use nines_shared::check::{HttpQuestion, Question};
-use nines_shared::sample::{Outcome, TraceId, detail};
+use nines_shared::check::{MustFail, Question};
+use nines_shared::sample::{Outcome, TraceId};
 use nines_shared::time::Timestamp;
 
 use crate::prober::Observation;
@@ -42,6 +43,8 @@ const MAGENTA: Style = AnsiColor::Magenta.on_default();
 pub struct Look<'l> {
     /// What was asked.
     pub question: &'l Question,
+    /// Whether it must fail, and how.
+    pub must_fail: Option<&'l MustFail>,
     /// What was seen.
     pub seen: &'l Observation,
     /// What went out with whatever could carry it.
@@ -59,6 +62,7 @@ pub fn draw(look: Look<'_>, paper: Paper) -> String {
     parts::draw(&mut page, look);
     session::draw(&mut page, look);
     answer::draw(&mut page, look);
+    response::draw(&mut page, look);
     marks::draw(&mut page, look);
     verdict::draw(&mut page, look);
     page.gap();
@@ -81,11 +85,6 @@ const fn colour(outcome: Outcome) -> Style {
         Outcome::Down => RED,
         Outcome::Inconclusive => MAGENTA,
     }
-}
-
-/// What the request of a question expects, for the marks.
-pub(crate) fn expectations(http: &HttpQuestion) -> impl Iterator<Item = String> + '_ {
-    crate::prober::expect::each(&http.expect).map(|expectation| detail(&expectation.to_string()))
 }
 
 #[cfg(test)]

@@ -117,7 +117,13 @@ pub async fn look(check: Check, mut vantage: Vantage, secrets: Arc<Secrets>, how
             let text = if how.json {
                 json::of_run(&one.check, &json::Run { number: None, started_at, trace, seen: &seen })
             } else {
-                let look = Look { question: &one.check.question, seen: &seen, trace, now: one.clock.now() };
+                let look = Look {
+                    question: &one.check.question,
+                    must_fail: one.check.must_fail.as_ref(),
+                    seen: &seen,
+                    trace,
+                    now: one.clock.now(),
+                };
                 waterfall::draw(look, terminal::paper())
             };
             print(&text)?;

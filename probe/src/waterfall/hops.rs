@@ -9,7 +9,7 @@ use nines_shared::sample::{Hop, Phase, Phases, Reason};
 use super::bar::Bar;
 use super::figure::{millis, share};
 use super::page::{COLUMN, Line, MARGIN, Page};
-use super::{CYAN, DIM, GREEN, Look, RED, YELLOW};
+use super::{CYAN, DIM, GREEN, Look, MAGENTA, RED, YELLOW};
 
 const NOWHERE: &str = "no address was contacted";
 /// How wide a time is.
@@ -43,9 +43,10 @@ pub(super) fn draw(page: &mut Page, look: Look<'_>) {
 /// Where `hop` went and how it was answered; `unmet` where that was not the expected status.
 fn place(hop: &Hop, unmet: bool) -> Line {
     let where_to = hop.address.map_or_else(|| Line::styled(DIM, NOWHERE), address);
+    let proxy = hop.proxy.as_ref().map(|proxy| Line::styled(MAGENTA, format!("proxy {proxy}")));
     let version = hop.version.as_ref().map(Line::of);
     let status = hop.status.map(|status| Line::styled(if unmet { RED } else { of_status(status) }, status));
-    Line::listed([Some(where_to), version, status].into_iter().flatten())
+    Line::listed([Some(where_to), proxy, version, status].into_iter().flatten())
 }
 
 /// `address` and its family.

@@ -1,35 +1,38 @@
 //! PURE: each expectation of a question, and whether it held.
+//!
+//! Where the prober has judged each one, its word is drawn. Else the order in which they are judged tells: those before
+//! the one that failed held, those after it were not looked at.
 
-use nines_shared::check::{DnsQuestion, HttpQuestion, Question, TlsQuestion};
-use nines_shared::duration::Shown;
-use nines_shared::sample::{Outcome, Reason};
+mod listed;
+
+use nines_shared::check::{MustFail, Question};
+use nines_shared::sample::{ExpectationEvidence, Judged, Outcome, Reason, detail};
 
 use super::page::{Line, MARGIN, Page};
-use super::{DIM, GREEN, Look, RED, expectations};
-use crate::prober::Observation;
+use super::{DIM, GREEN, Look, RED, YELLOW};
+use crate::prober::expect;
 
-/// Whether an expectation held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    Yes,
-    No,
-    /// Nobody knows: the check did not come so far.
-    Unknown,
-}
-
-/// An expectation and whether it held.
+/// An expectation and whether it held; `None` where nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mark {
-    held: Held,
-    text: String,
+    held: Option<bool>,
+    what: String,
+    /// What was seen instead, or why it is not known.
+    seen: Option<String>,
 }
 
 impl Mark {
+    fn new(held: Option<bool>, what: impl Into<String>) -> Self {
+        Self { held, what: what.into(), seen: None }
+    }
+
     fn line(&self) -> Line {
+        let seen =
+            |style| self.seen.iter().fold(Line::default(), |line, seen| line.and_styled(style, format!("; {seen}")));
         match self.held {
-            Held::Yes => Line::styled(GREEN, "✓ ").and(&self.text),
-            Held::No => Line::styled(RED, "✗ ").and(&self.text),
-            Held::Unknown => Line::styled(DIM, format!("? {}", self.text)),
+            Some(true) => Line::styled(GREEN, "✓ ").and(&self.what).and_all(seen(DIM)),
+            Some(false) => Line::styled(RED, "✗ ").and(&self.what).and_all(seen(RED)),
+            None => Line::styled(YELLOW, "? ").and_styled(DIM, &self.what).and_all(seen(DIM)),
         }
     }
 }
@@ -37,82 +40,55 @@ impl Mark {
 /// Draws each expectation with its verdict.
 pub(super) fn draw(page: &mut Page, look: Look<'_>) {
     page.gap();
-    for mark in of(look.question, look.seen) {
+    for mark in of(look) {
         page.folded(MARGIN, MARGIN + 2, &mark.line());
     }
 }
 
-/// The expectations of `question` in the order in which they are judged.
-fn of(question: &Question, seen: &Observation) -> Vec<Mark> {
-    let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
-    match question {
-        Question::Http(http) => of_http(http, seen, worked),
-        Question::Dns(dns) => of_dns(dns, seen, worked),
-        Question::Tls(tls) => of_tls(tls, seen, worked),
+/// The expectations of a question in the order in which they are judged.
+fn of(look: Look<'_>) -> Vec<Mark> {
+    let seen = look.seen;
+    let judged: Vec<Mark> = seen.evidence.expectations.iter().map(of_judged).collect();
+    let Some(must_fail) = look.must_fail else {
+        let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
+        return if judged.is_empty() { by_order(look, worked) } else { judged };
+    };
+    let reason = seen.reason.as_ref();
+    let held = match seen.outcome {
+        Outcome::Up | Outcome::Degraded => Some(true),
+        Outcome::Down => Some(false),
+        Outcome::Inconclusive => None,
+    };
+    let what = match must_fail {
+        MustFail::Anyhow => "it fails".to_owned(),
+        MustFail::With(reasons) => {
+            format!("it fails with {}", reasons.iter().map(Reason::code).collect::<Vec<_>>().join(" or "))
+        }
+    };
+    let own = Mark::new(held, what);
+    let others = if reason == Some(&Reason::UnexpectedSuccess) { by_order(look, true) } else { judged };
+    std::iter::once(own).chain(others).collect()
+}
+
+fn of_judged(one: &ExpectationEvidence) -> Mark {
+    let held = match one.verdict {
+        Judged::Met => Some(true),
+        Judged::Unmet => Some(false),
+        Judged::Undecided => None,
+    };
+    Mark { held, what: one.what.clone(), seen: one.seen.clone() }
+}
+
+fn by_order(look: Look<'_>, worked: bool) -> Vec<Mark> {
+    match look.question {
+        Question::Http(http) => {
+            let each = expect::each(&http.expect).map(|one| detail(&one.to_string()));
+            each.map(|what| Mark::new(worked.then_some(true), what)).collect()
+        }
+        Question::Dns(dns) => listed::of_dns(dns, look.seen, worked),
+        Question::Tls(tls) => listed::of_tls(tls, look.seen, worked),
     }
 }
 
-/// Expectations are judged in order, and the detail of a failure names the one that failed: those before
-/// it held, those after it were not looked at.
-fn of_http(http: &HttpQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
-    let why = seen.detail.as_deref().unwrap_or_default();
-    let failed = expectations(http).position(|text| why.starts_with(&format!("expected: {text}; ")));
-    let held = |index: usize| match failed {
-        _ if worked => Held::Yes,
-        Some(failed) if index < failed => Held::Yes,
-        Some(failed) if index == failed => Held::No,
-        Some(_) | None => Held::Unknown,
-    };
-    expectations(http).enumerate().map(|(index, text)| Mark { held: held(index), text }).collect()
-}
-
-fn of_dns(dns: &DnsQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
-    let wanted = dns.expect.rcode.as_ref().map_or_else(|| "NOERROR".to_owned(), ToString::to_string);
-    let expected = |rcode: &str| match &dns.expect.rcode {
-        Some(rcodes) => rcodes.contains(rcode),
-        None => rcode == "NOERROR",
-    };
-    let rcode = match &seen.evidence.dns {
-        Some(answer) if expected(&answer.rcode) => Held::Yes,
-        Some(_) => Held::No,
-        None => Held::Unknown,
-    };
-    let answers = match rcode {
-        _ if worked => Held::Yes,
-        Held::Yes => Held::No,
-        Held::No | Held::Unknown => Held::Unknown,
-    };
-    let expected = match &dns.expect.answers {
-        Some(expected) => format!("answers are exactly {}", expected.join(", ")),
-        None => "there is an answer".to_owned(),
-    };
-    vec![Mark { held: rcode, text: format!("code is {wanted}") }, Mark { held: answers, text: expected }]
-}
-
-fn of_tls(tls: &TlsQuestion, seen: &Observation, worked: bool) -> Vec<Mark> {
-    let session = seen.evidence.tls.as_ref();
-    // A version is known only where the handshake was a success.
-    let valid = match session {
-        Some(session) if session.version.is_some() => Held::Yes,
-        Some(session) if !session.chain.is_empty() => Held::No,
-        Some(_) | None => Held::Unknown,
-    };
-    let after = |reason: &Reason| match seen.reason.as_ref() {
-        _ if worked => Held::Yes,
-        Some(failed) if failed == reason && valid == Held::Yes => Held::No,
-        Some(_) | None => Held::Unknown,
-    };
-    let name = tls.server_name.clone().unwrap_or_else(|| tls.address.host.to_string());
-    let mut marks = vec![Mark { held: valid, text: format!("chain is valid for {name}") }];
-    if let Some(version) = tls.expect.min_version {
-        let text = format!("version is at least {version}");
-        marks.push(Mark { held: after(&Reason::TlsVersion), text });
-    }
-    if let Some(ms) = tls.expect.valid_for_ms {
-        marks.push(Mark {
-            held: after(&Reason::TlsExpiresSoon),
-            text: format!("chain is valid for {} more", Shown(ms)),
-        });
-    }
-    marks
-}
+#[cfg(test)]
+mod tests;

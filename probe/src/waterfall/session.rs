@@ -1,7 +1,8 @@
 //! PURE: the TLS session, and the chain as a tree from the target's certificate to the root.
 
-use nines_shared::sample::{Certificate, TlsEvidence};
+use nines_shared::sample::{Certificate, OcspEvidence, TlsEvidence};
 
+use super::figure::date;
 use super::page::{COLUMN, Line, MARGIN, Page};
 use super::{DIM, GREEN, Look, RED, YELLOW, certificate};
 
@@ -48,6 +49,9 @@ fn chain(page: &mut Page, tls: &TlsEvidence, look: Look<'_>) {
         let depth = tls.chain.len() - 1;
         above(page, tls, top, COLUMN + depth * STEP);
     }
+    if let Some(ocsp) = &tls.ocsp {
+        page.field("ocsp", &stapled(ocsp));
+    }
     for (index, offer) in tls.offers.iter().take(MAX_OFFERS).enumerate() {
         let mark = if offer.taken { Line::styled(YELLOW, "took    ") } else { Line::styled(DIM, "refused ") };
         let line = mark.and(&offer.asked).and_styled(DIM, format!("  {}", offer.answer));
@@ -56,6 +60,14 @@ fn chain(page: &mut Page, tls: &TlsEvidence, look: Look<'_>) {
     if let Some(why) = &tls.unverified {
         page.folded(COLUMN, COLUMN, &Line::styled(RED, format!("not verified, and would be refused: {why}")));
     }
+}
+
+/// What a stapled OCSP response says.
+fn stapled(ocsp: &OcspEvidence) -> Line {
+    let style = if ocsp.status == "good" && ocsp.doubt.is_none() { GREEN } else { RED };
+    let until = ocsp.next_update.map(|until| Line::styled(DIM, format!("until {}", date(until))));
+    let doubt = ocsp.doubt.as_ref().map(|doubt| Line::styled(RED, doubt));
+    Line::listed([Some(Line::styled(style, &ocsp.status)), until, doubt].into_iter().flatten())
 }
 
 /// Who stands above the last certificate that was sent: a trusted root, or nobody that is known here.

@@ -17,7 +17,12 @@ fn question() -> Question {
 /// An observation with something in every part of its evidence. The evidence is JSON, as whoever reads it has it.
 fn seen() -> Observation {
     let phases = |connect: u64, first_byte: u64| json!({ "connect": connect, "first_byte": first_byte });
-    let hop = |url: &str, status: u16, phases_us: &Value| json!({ "url": url, "address": "192.0.2.1:80", "status": status, "version": "HTTP/1.1", "phases_us": phases_us });
+    let hop = |url: &str, status: u16, phases_us: &Value| {
+        json!({
+            "url": url, "proxy": "http://p.example:3128", "address": "192.0.2.1:80", "status": status,
+            "version": "HTTP/1.1", "phases_us": phases_us,
+        })
+    };
     let certificate = |subject: &str, issuer: &str, days: i64| {
         json!({
             "subject": subject, "issuer": issuer, "names": ["shop.example", "www.shop.example"],
@@ -36,11 +41,20 @@ fn seen() -> Observation {
             hop("http://a/", 301, &phases(10_000, 30_000)),
             hop("http://b/", 500, &phases(20_000, 40_000)),
         ],
+        "response": {
+            "status": 500, "version": "HTTP/1.1", "headers": [["server", "shop/1.2"], ["x-request-id", "7f3a"]],
+            "headers_left_out": 3, "body": "<h1>Sorry</h1>\n\ncome back later", "truncated": true, "encoding": "gzip",
+        },
+        "expectations": [
+            { "what": "status is 2xx", "verdict": "unmet", "seen": "it is 500" },
+            { "what": "body contains \"Cart\"", "verdict": "undecided", "seen": "there is more" },
+        ],
         "tls": {
             "version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "alpn": "h2",
             "chain": [certificate("CN=shop.example", "CN=R11", 40), certificate("CN=R11", "CN=ISRG Root X1", 20)],
             "path": ["CN=shop.example", "CN=R11", "CN=ISRG Root X1"],
             "unverified": "it would be refused",
+            "ocsp": { "status": "good", "this_update": 0, "next_update": DAY_MS, "doubt": "it is out of date" },
             "offers": [{ "asked": "TLSv1.0", "answer": "TLSv1.0 TLS_RSA", "taken": true }],
         },
         "dns": {
@@ -62,7 +76,7 @@ fn seen() -> Observation {
 }
 
 fn drawn(question: &Question, seen: &Observation, paper: Paper) -> String {
-    draw(Look { question, seen, trace: TraceId(7), now: Timestamp::from_ms(10 * DAY_MS) }, paper)
+    draw(Look { question, must_fail: None, seen, trace: TraceId(7), now: Timestamp::from_ms(10 * DAY_MS) }, paper)
 }
 
 fn plain(page: &str) -> String {
@@ -88,6 +102,7 @@ fn what_was_expected_and_what_is_to_be_done_stand_at_the_end() {
     let verdict = page.find("DOWN  http_status in first_byte").unwrap();
     let next = page.find("→ the application's log").unwrap();
     assert!(expected < verdict && verdict < next, "{page}");
+    assert!(page.contains("✗ status is 2xx; it is 500") && page.contains("? body contains"), "{page}");
     assert!(page.contains("trace id was 00000000000000000000000000000007"), "{page}");
 }
 
@@ -102,8 +117,9 @@ fn the_chain_is_a_tree_up_to_who_signed_it_and_the_first_to_end_is_marked() {
     assert!(lines[at + 3].starts_with("              └ R11  ◂ ends first"), "{page}");
     assert!(lines[at + 3].ends_with("  10 days left · 1970-01-21"), "{page}");
     assert_eq!(lines[at + 4], "                └ ISRG Root X1  ✓ trusted here");
-    assert_eq!(lines[at + 5], "  offered     took    TLSv1.0  TLSv1.0 TLS_RSA");
-    assert_eq!(lines[at + 6], "              not verified, and would be refused: it would be refused");
+    assert_eq!(lines[at + 5], "  ocsp        good · until 1970-01-02 · it is out of date");
+    assert_eq!(lines[at + 6], "  offered     took    TLSv1.0  TLSv1.0 TLS_RSA");
+    assert_eq!(lines[at + 7], "              not verified, and would be refused: it would be refused");
 }
 
 #[test]
@@ -123,6 +139,23 @@ fn an_answer_is_shown_with_flags_ttl_and_sections() {
     ] {
         assert!(page.lines().any(|drawn| drawn == line), "{line:?} is missing in:\n{page}");
     }
+}
+
+#[test]
+fn a_response_that_failed_is_shown_as_far_as_it_was_kept() {
+    let page = plain(&drawn(&question(), &seen(), Paper::terminal(Some(80), true, true)));
+    let lines: Vec<&str> = page.lines().collect();
+    let at = lines.iter().position(|line| *line == "  response    HTTP/1.1 500").expect(&page);
+    let below = [
+        "              server: shop/1.2",
+        "              x-request-id: 7f3a",
+        "              and 3 more headers",
+        "  body        <h1>Sorry</h1>",
+        "              come back later",
+        "              … and more",
+    ];
+    assert_eq!(lines[at + 1..at + 7], below);
+    assert!(page.contains("192.0.2.1:80 · IPv4 · proxy http://p.example:3128 · HTTP/1.1"), "{page}");
 }
 
 #[test]

@@ -4,11 +4,16 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use nines_shared::check::{DnsServer, HttpVersion};
+use nines_shared::check::{DnsServer, HttpVersion, StartTls};
 use nines_shared::secret::{Secret, SecretValue, Secrets};
+
+use url::Url;
 
 use crate::cli::{Failure, IO};
 use crate::prober::Vantage;
+
+/// Stands for the password of `--proxy` among the secrets.
+pub(super) const PROXY_PASSWORD: &str = "the password of --proxy";
 
 /// The flags that shape the question and the place to look from. With `--from` the configuration says all of it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -32,6 +37,9 @@ pub(super) struct Flags {
         conflicts_with = "from"
     )]
     pub(super) body: Option<String>,
+    /// Go through this proxy, such as http://proxy.example:3128
+    #[arg(long, value_name = "URL", help_heading = "For URLs", conflicts_with = "from")]
+    pub(super) proxy: Option<Url>,
     /// Show who we are: a user and a password
     #[arg(short = 'u', long, value_name = "USER:PASSWORD", help_heading = "For URLs", conflicts_with = "from")]
     pub(super) user: Option<String>,
@@ -50,13 +58,19 @@ pub(super) struct Flags {
     /// Trust the roots of this PEM file instead of Mozilla's
     #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from")]
     pub(super) ca: Option<PathBuf>,
+    /// Begin with these words of another protocol, then TLS
+    #[arg(long, value_enum, value_name = "PROTOCOL", help_heading = "For TLS", conflicts_with = "from")]
+    pub(super) starttls: Option<Words>,
+    /// Do not verify the chain; it is shown all the same
+    #[arg(short = 'k', long, help_heading = "For TLS", conflicts_with = "from")]
+    pub(super) insecure: bool,
     /// Show this certificate (PEM) where the server wants one
     #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from", requires = "key")]
     pub(super) cert: Option<PathBuf>,
     /// The key of --cert (PEM)
     #[arg(long, value_name = "FILE", help_heading = "For TLS", conflicts_with = "from", requires = "cert")]
     pub(super) key: Option<PathBuf>,
-    /// Ask this server, such as udp://192.0.2.53 [default: this machine's resolver]
+    /// Ask this server: udp://, tcp://, tls:// or https:// [default: this machine's resolver]
     #[arg(long, value_name = "SERVER", help_heading = "For dns:", conflicts_with = "from")]
     pub(super) server: Option<DnsServer>,
     /// The record type, as in dns:NAME/TYPE [default: A]
@@ -90,6 +104,26 @@ impl From<Http> for HttpVersion {
     }
 }
 
+/// A protocol that TLS is begun from, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Words {
+    Smtp,
+    Imap,
+    Pop3,
+    Postgres,
+}
+
+impl From<Words> for StartTls {
+    fn from(words: Words) -> Self {
+        match words {
+            Words::Smtp => Self::Smtp,
+            Words::Imap => Self::Imap,
+            Words::Pop3 => Self::Pop3,
+            Words::Postgres => Self::Postgres,
+        }
+    }
+}
+
 /// A kind of target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -107,14 +141,20 @@ impl Flags {
         Vantage { source: self.source_address, ..super::anywhere() }
     }
 
-    /// The secrets that the command line names: the key of `--cert`.
+    /// The secrets that the command line names: the key of `--cert`, the password of `--proxy`.
     ///
     /// # Errors
     /// The key's file can't be read (74).
     pub(super) fn secrets(&self) -> Result<Secrets, Failure> {
-        let Some(path) = &self.key else { return Ok(Secrets::default()) };
-        let text = read(path)?;
-        Ok(std::iter::once((Secret::File(path.clone()), SecretValue::new(text))).collect())
+        let mut all = Vec::new();
+        if let Some(path) = &self.key {
+            all.push((Secret::File(path.clone()), SecretValue::new(read(path)?)));
+        }
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| !proxy.username().is_empty()) {
+            let password = percent_decoded(proxy.password().unwrap_or_default());
+            all.push((Secret::Env(PROXY_PASSWORD.to_owned()), SecretValue::new(password)));
+        }
+        Ok(all.into_iter().collect())
     }
 
     /// Refuses flags that a target of `kind` can do nothing with, so that none is silently ignored.
@@ -123,7 +163,7 @@ impl Flags {
     /// The flag, and what it goes with.
     pub(super) fn fit(&self, kind: Kind) -> Result<(), String> {
         use Kind::{Dns, Http, Tls};
-        let given: [(&str, bool, &[Kind], &str); 13] = [
+        let given: [(&str, bool, &[Kind], &str); 16] = [
             ("--method", self.method.is_some(), &[Http], "a URL"),
             ("--header", !self.header.is_empty(), &[Http], "a URL"),
             ("--body", self.body.is_some(), &[Http], "a URL"),
@@ -131,6 +171,9 @@ impl Flags {
             ("--http", self.http.is_some(), &[Http], "a URL"),
             ("--expect-status", !self.expect_status.is_empty(), &[Http], "a URL"),
             ("--redirects", self.redirects.is_some(), &[Http], "a URL"),
+            ("--proxy", self.proxy.is_some(), &[Http], "a URL"),
+            ("--starttls", self.starttls.is_some(), &[Tls], "tls:HOST"),
+            ("--insecure", self.insecure, &[Tls], "tls:HOST"),
             ("--servername", self.servername.is_some(), &[Tls], "tls:HOST"),
             ("--ca", self.ca.is_some(), &[Http, Tls], "a URL or tls:HOST"),
             ("--cert", self.cert.is_some(), &[Http], "a URL"),
@@ -143,6 +186,26 @@ impl Flags {
             None => Ok(()),
         }
     }
+}
+
+/// `text` of a URL's user or password, as it was meant.
+pub(super) fn percent_decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text);
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The text of the file at `path`.

@@ -1,10 +1,13 @@
 //! From what was typed to a question.
 
-use nines_shared::check::{ClientCertificate, DnsQuestion, HostPort, HttpQuestion, Question, RecordType, TlsQuestion};
+use nines_shared::check::{
+    BasicAuth, ClientCertificate, DnsQuestion, HostPort, HttpProxy, HttpQuestion, Question, RecordType, StartTls,
+    TlsQuestion,
+};
 use nines_shared::secret::Secret;
 use url::Url;
 
-use super::flags::{Flags, Kind, read};
+use super::flags::{Flags, Kind, PROXY_PASSWORD, percent_decoded, read};
 use super::{Failure, usage};
 
 /// The port of a TLS check that names none.
@@ -63,6 +66,7 @@ fn http(text: &str, flags: &Flags) -> Result<HttpQuestion, Failure> {
         let _no_host = url.set_password(Some(password).filter(|text| !text.is_empty()));
     }
     let mut http = HttpQuestion { ca_pem: ca(flags)?, body: flags.body.clone(), ..HttpQuestion::get(url) };
+    http.proxy = proxy(flags);
     http.client_certificate = client_certificate(flags)?;
     http.method = match (&flags.method, &flags.body) {
         (Some(method), _) => method.clone(),
@@ -92,9 +96,10 @@ fn read_header(text: &str) -> Result<(String, String), String> {
 }
 
 fn tls(text: &str, flags: &Flags) -> Result<TlsQuestion, Failure> {
-    let address = host_port(text, HTTPS_PORT).map_err(usage)?;
-    let server_name = flags.servername.clone();
-    Ok(TlsQuestion { server_name, ca_pem: ca(flags)?, ..TlsQuestion::at(address) })
+    let starttls = flags.starttls.map(StartTls::from);
+    let address = host_port(text, starttls.map_or(HTTPS_PORT, StartTls::port)).map_err(usage)?;
+    let (server_name, verify) = (flags.servername.clone(), !flags.insecure);
+    Ok(TlsQuestion { server_name, starttls, verify, ca_pem: ca(flags)?, ..TlsQuestion::at(address) })
 }
 
 fn dns(text: &str, flags: &Flags) -> Result<DnsQuestion, String> {
@@ -114,6 +119,17 @@ fn dns(text: &str, flags: &Flags) -> Result<DnsQuestion, String> {
 /// The roots of `--ca`.
 fn ca(flags: &Flags) -> Result<Option<String>, Failure> {
     flags.ca.as_deref().map(read).transpose()
+}
+
+/// The proxy of `--proxy`; who asks it is told apart from where it is.
+fn proxy(flags: &Flags) -> Option<HttpProxy> {
+    let mut url = flags.proxy.clone()?;
+    let auth = (!url.username().is_empty())
+        .then(|| BasicAuth { user: percent_decoded(url.username()), password: Secret::Env(PROXY_PASSWORD.to_owned()) });
+    // Both fail only for URLs without a host, which are refused for that.
+    let _no_host = url.set_username("");
+    let _no_host = url.set_password(None);
+    Some(HttpProxy { url, auth })
 }
 
 /// The certificate of `--cert`, and where its key is.

@@ -109,7 +109,7 @@ fn nothing_that_a_target_wrote_can_draw_on_the_terminal_wherever_it_stands() {
 
 #[test]
 fn no_bytes_of_a_target_ever_draw() {
-    bolero::check!().with_type::<String>().with_iterations(400).for_each(|text| {
+    bolero::check!().with_type::<String>().with_iterations(200).for_each(|text| {
         let (seen, _) = filled_with(text);
         let page = everything(&seen);
         assert!(is_calm(&page), "{page:?}");
