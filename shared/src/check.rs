@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::credentials::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader};
 pub use self::dns::{
-    AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, FlagsExpect, MAX_EXPECTED, Rcodes, RecordType,
-    shown_seconds,
+    Anchor, Anchors, AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, Dnssec, FlagsExpect, MAX_EXPECTED,
+    Rcodes, RecordType, shown_seconds,
 };
 pub use self::host_port::HostPort;
 pub use self::http::{

@@ -1,5 +1,6 @@
 //! `check.dns`: a question to one server and what is expected of the answer.
 
+mod dnssec;
 mod expect;
 
 use nines_shared::check::{DnsQuestion, RecordType};
@@ -18,6 +19,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<DnsQuestion> {
         server: table.get("server").and_then(|value| value.parse()),
         ca_pem: table.get("ca").and_then(|value| ca::read(&value)),
         recursion: table.get("recursion").and_then(|value| value.flag()).unwrap_or(true),
+        dnssec: table.get("dnssec").and_then(|value| dnssec::read(&value)),
         expect: table.get("expect").and_then(|value| expect::read(&value, record_type)).unwrap_or_default(),
     };
     table.finish();

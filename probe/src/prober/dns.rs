@@ -4,6 +4,7 @@
 //! code. The exchange is the phase `resolve`; over TLS and HTTPS, `connect` and `tls` come before it.
 
 mod answer;
+mod dnssec;
 mod exchange;
 mod https;
 mod judge;
@@ -41,7 +42,15 @@ pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Re
     let reply = exchange::exchange(&query, peer, record).await?;
     record.leave();
     let (evidence, verdict) = judged(question, &query, &reply);
+    let provable = matches!(evidence.rcode.as_str(), "NOERROR" | "NXDOMAIN");
     record.evidence.dns = Some(evidence);
+    verdict?;
+    let Some(wanted) = question.dnssec.as_ref().filter(|_| provable) else { return Ok(()) };
+    let (proof, verdict) = dnssec::validate((&query, &reply.message), wanted, peer, record).await?;
+    record.leave();
+    if let Some(evidence) = &mut record.evidence.dns {
+        evidence.dnssec = Some(proof);
+    }
     verdict
 }
 
@@ -64,6 +73,7 @@ fn judged(question: &DnsQuestion, query: &Query, reply: &Reply) -> (DnsEvidence,
         serial: found.serial,
         authority: section(&question.expect.authority, &reply.message.authorities),
         additional: section(&question.expect.additional, &reply.message.additionals),
+        dnssec: None,
     };
     let verdict = judge::judge(question, &evidence, &found);
     let lists = [&mut evidence.answers, &mut evidence.authority, &mut evidence.additional];
@@ -97,7 +107,8 @@ fn query_of(question: &DnsQuestion) -> Result<Query, Failure> {
         Ok(address) if question.record_type == RecordType::Ptr => Name::from(address),
         Ok(_) | Err(_) => name_of(&question.name)?,
     };
-    Ok(Query { name, record_type, recursion: question.recursion })
+    let (dnssec, ad) = (question.dnssec.is_some(), question.expect.flags.ad.is_some());
+    Ok(Query { name, record_type, recursion: question.recursion, dnssec, ad })
 }
 
 fn name_of(name: &str) -> Result<Name, Failure> {

@@ -1,5 +1,6 @@
 //! The DNS question: a name, a type and a server, and what is expected of the answer.
 
+mod dnssec;
 mod expect;
 mod record_type;
 mod server;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::dnssec::{Anchor, Anchors, Dnssec};
 pub use self::expect::{AnswerPattern, Bounds, DnsExpect, FlagsExpect, MAX_EXPECTED, Rcodes, shown_seconds};
 pub use self::record_type::RecordType;
 pub use self::server::DnsServer;
@@ -29,6 +31,9 @@ pub struct DnsQuestion {
     /// Whether the server is to find the answer elsewhere if it does not have it (RD).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub recursion: bool,
+    /// How the answer must be proven, where it must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<Dnssec>,
     /// What the answer must be.
     #[serde(default)]
     pub expect: DnsExpect,
@@ -46,7 +51,15 @@ fn is_yes(flag: &bool) -> bool {
 impl DnsQuestion {
     /// A question that expects nothing but an answer.
     pub fn new(name: &str, record_type: RecordType, server: Option<DnsServer>) -> Self {
-        Self { name: name.to_owned(), record_type, server, ca_pem: None, recursion: true, expect: DnsExpect::default() }
+        Self {
+            name: name.to_owned(),
+            record_type,
+            server,
+            ca_pem: None,
+            recursion: true,
+            dnssec: None,
+            expect: DnsExpect::default(),
+        }
     }
 
     pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
@@ -62,6 +75,10 @@ impl DnsQuestion {
         }
         if self.ca_pem.is_some() && !matches!(self.server, Some(DnsServer::Tls { .. } | DnsServer::Https(_))) {
             push("dns.ca", "only a server with tls:// or https:// shows a certificate; leave ca out".to_owned());
+        }
+        if self.dnssec.is_some() && self.expect.flags.ad.is_some() {
+            let mend = "with dnssec the server is told not to validate (CD), so that AD says nothing; leave ad out";
+            push("dns.expect.flags.ad", mend.to_owned());
         }
         self.expect.errors(self.record_type, push);
     }

@@ -311,6 +311,33 @@ pub struct DnsEvidence {
     /// The additional section likewise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional: Vec<String>,
+    /// What DNSSEC proves of the answer, where the check wants a proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<DnssecEvidence>,
+}
+
+/// What DNSSEC proves of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnssecEvidence {
+    /// What the answer is worth.
+    pub proof: DnssecProof,
+    /// Why it is not secure, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How many questions the proof took.
+    pub questions: u16,
+}
+
+/// What an answer is worth (RFC 4033 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DnssecProof {
+    /// Signed, from the trust anchor down.
+    Secure,
+    /// Of a zone that is provably not signed.
+    Insecure,
+    /// It should be signed, and is not, or wrongly.
+    Bogus,
 }
 
 /// The flags of a DNS answer.

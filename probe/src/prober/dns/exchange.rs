@@ -36,6 +36,10 @@ pub(super) struct Query {
     pub(super) record_type: RecordType,
     /// Whether the server is to find the answer elsewhere if it does not have it.
     pub(super) recursion: bool,
+    /// Whether signatures are wanted, and the server's own judgement of them is not (DO and CD).
+    pub(super) dnssec: bool,
+    /// Whether the server is to say if it validated the answer (AD, RFC 6840 §5.7).
+    pub(super) ad: bool,
 }
 
 /// Whom to ask, and from where.
@@ -146,10 +150,13 @@ impl<'q> Outgoing<'q> {
         let id = u16::from_be_bytes(random);
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = query.recursion;
+        message.metadata.checking_disabled = query.dnssec;
+        message.metadata.authentic_data = query.ad;
         message.add_query(Asked::query(query.name.clone(), query.record_type));
         if edns {
             let mut options = Edns::new();
             options.set_max_payload(MAX_UDP_ANSWER);
+            options.set_dnssec_ok(query.dnssec);
             message.set_edns(options);
         }
         let bytes = message.to_vec().map_err(|error| internal(error.to_string()))?;

@@ -52,7 +52,7 @@ fn judge_rcode(expect: &DnsExpect, evidence: &DnsEvidence) -> Result<(), Failure
 }
 
 /// The reason for a response code that is not the expected one.
-fn reason_of(rcode: &str) -> Reason {
+pub(super) fn reason_of(rcode: &str) -> Reason {
     match rcode {
         "NXDOMAIN" => Reason::DnsNxdomain,
         "SERVFAIL" => Reason::DnsServfail,
