@@ -10,14 +10,17 @@ mod connect;
 mod dns;
 pub(crate) mod expect;
 mod failure;
+mod grpc;
 mod handshake;
 mod http;
+mod icmp;
 mod must_fail;
 mod parts;
 mod record;
 mod redact;
 mod resolve;
 mod secrets;
+mod tcp;
 mod tls;
 mod trust;
 
@@ -161,10 +164,10 @@ impl Look<'_> {
 
     /// Asks one `question` of those that `check` is made of.
     async fn one(&self, check: &Check, question: &Question, mut record: Record, run: Run) -> Observation {
-        let failure = match timeout_at(run.deadline, self.ask(question, &mut record)).await {
+        let failure = match timeout_at(run.deadline, self.ask(question, run.deadline, &mut record)).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            Err(_elapsed) => Some(record.timed_out()),
+            Err(_elapsed) => Some(record.timed_out(question)),
         };
         let mut failure = must_fail::turned(check.must_fail.as_ref(), failure, record.last_phase());
         if let Some(failure) = &mut failure {
@@ -188,11 +191,14 @@ impl Look<'_> {
         failure.detail = redact::Forms::of(self, question).hidden(&failure.detail);
     }
 
-    async fn ask(&self, question: &Question, record: &mut Record) -> Result<(), Failure> {
+    async fn ask(&self, question: &Question, deadline: Instant, record: &mut Record) -> Result<(), Failure> {
         match question {
             Question::Http(question) => http::ask(self, question, record).await,
             Question::Dns(question) => dns::ask(self, question, record).await,
             Question::Tls(question) => tls::ask(self, question, record).await,
+            Question::Tcp(question) => tcp::ask(self, question, record).await,
+            Question::Icmp(question) => icmp::ask(self, question, record).await,
+            Question::Grpc(question) => grpc::ask(self, question, deadline, record).await,
         }
     }
 }

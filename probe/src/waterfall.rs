@@ -72,7 +72,9 @@ pub fn draw(look: Look<'_>, paper: Paper) -> String {
 fn title(page: &mut Page, question: &Question) {
     let what = match question {
         Question::Http(http) => format!("{} {}", http.method, question.target()),
-        Question::Dns(_) | Question::Tls(_) => question.target(),
+        Question::Dns(_) | Question::Tls(_) | Question::Tcp(_) | Question::Icmp(_) | Question::Grpc(_) => {
+            question.target()
+        }
     };
     page.line(MARGIN, &Line::styled(BOLD, what));
 }

@@ -6,11 +6,14 @@
 
 mod credentials;
 mod dns;
+mod grpc;
 mod host_port;
 mod http;
 mod http_expect;
+mod icmp;
 mod proxy;
 mod reach;
+mod tcp;
 mod tls;
 
 use std::fmt;
@@ -22,7 +25,8 @@ pub use self::dns::{
     Anchor, Anchors, AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, Dnssec, FlagsExpect, MAX_EXPECTED,
     Rcodes, RecordType, shown_seconds,
 };
-pub use self::host_port::HostPort;
+pub use self::grpc::{Authority, GrpcExpect, GrpcQuestion, Health, MAX_METADATA, MAX_SERVICE_BYTES};
+pub use self::host_port::{BareHost, HostPort};
 pub use self::http::{
     DEFAULT_BODY_BYTES, DEFAULT_REDIRECTS, HttpQuestion, HttpVersion, MAX_BODY_BYTES, MAX_REDIRECTS, shown_url,
 };
@@ -30,8 +34,10 @@ pub use self::http_expect::{
     HeaderExpect, HttpExpect, JsonExpect, MAX_EXPECTATIONS, Range, SpokenVersion, TextCondition, Within, exact_order,
     same_json,
 };
+pub use self::icmp::{DEFAULT_ECHO_BYTES, IcmpExpect, IcmpQuestion, MAX_ECHO_BYTES, MAX_ECHOES, MIN_ECHO_BYTES};
 pub use self::proxy::HttpProxy;
 pub use self::reach::{Addresses, Family, Reach};
+pub use self::tcp::{MAX_SEND_BYTES, TcpExpect, TcpQuestion};
 pub use self::tls::{
     CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, OcspExpect, Pin, StartTls, TlsExpect, TlsQuestion,
     TlsVersion,
@@ -336,7 +342,13 @@ pub enum Question {
     /// A DNS question to one server.
     Dns(Box<DnsQuestion>),
     /// A TLS handshake and the chain it shows.
-    Tls(TlsQuestion),
+    Tls(Box<TlsQuestion>),
+    /// A TCP connection and what the target says over it.
+    Tcp(Box<TcpQuestion>),
+    /// Echoes.
+    Icmp(IcmpQuestion),
+    /// A call of the gRPC health protocol.
+    Grpc(Box<GrpcQuestion>),
 }
 
 impl Question {
@@ -346,6 +358,9 @@ impl Question {
             Self::Http(_) => "http",
             Self::Dns(_) => "dns",
             Self::Tls(_) => "tls",
+            Self::Tcp(_) => "tcp",
+            Self::Icmp(_) => "icmp",
+            Self::Grpc(_) => "grpc",
         }
     }
 
@@ -356,6 +371,9 @@ impl Question {
             Self::Http(http) => Some((http.url.host()?, http.url.port_or_known_default()?)),
             Self::Dns(_) => None,
             Self::Tls(tls) => Some(tls.address.endpoint()),
+            Self::Tcp(tcp) => Some(tcp.address.endpoint()),
+            Self::Icmp(icmp) => Some((icmp.host.host(), 0)),
+            Self::Grpc(grpc) => Some(grpc.address.endpoint()),
         }
     }
 
@@ -365,6 +383,9 @@ impl Question {
             Self::Http(http) => http.reach,
             Self::Dns(_) => Reach::default(),
             Self::Tls(tls) => tls.reach,
+            Self::Tcp(tcp) => tcp.reach,
+            Self::Icmp(icmp) => icmp.reach,
+            Self::Grpc(grpc) => grpc.reach,
         }
     }
 
@@ -374,6 +395,10 @@ impl Question {
             Self::Http(http) => shown_url(&http.url),
             Self::Dns(dns) => format!("dns:{} {}", dns.name, dns.record_type),
             Self::Tls(tls) => format!("tls:{}", tls.address),
+            Self::Tcp(tcp) => format!("tcp:{}", tcp.address),
+            Self::Icmp(icmp) => format!("icmp:{}", icmp.host),
+            Self::Grpc(grpc) if grpc.service.is_empty() => format!("grpc:{}", grpc.address),
+            Self::Grpc(grpc) => format!("grpc:{}/{}", grpc.address, grpc.service),
         }
     }
 
@@ -381,7 +406,7 @@ impl Question {
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
             Self::Http(http) => http.secrets().collect(),
-            Self::Dns(_) | Self::Tls(_) => Vec::new(),
+            Self::Dns(_) | Self::Tls(_) | Self::Tcp(_) | Self::Icmp(_) | Self::Grpc(_) => Vec::new(),
         }
     }
 
@@ -391,6 +416,9 @@ impl Question {
             Self::Http(http) => http.errors(&mut push),
             Self::Dns(dns) => dns.errors(&mut push),
             Self::Tls(tls) => tls.errors(&mut push),
+            Self::Tcp(tcp) => tcp.errors(&mut push),
+            Self::Icmp(icmp) => icmp.errors(&mut push),
+            Self::Grpc(grpc) => grpc.errors(&mut push),
         }
     }
 }

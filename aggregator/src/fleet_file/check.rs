@@ -12,7 +12,7 @@ use nines_shared::sample::Reason;
 
 use super::ids::{Declared, own_id};
 use super::reader::{Table, Value};
-use super::{dns, http, tls};
+use super::{dns, grpc, http, icmp, tcp, tls};
 
 /// The check that `table` describes.
 pub(super) fn read(table: Table<'_>, declared: &Declared<'_>) -> Option<Check> {
@@ -145,10 +145,15 @@ fn harmless() -> Question {
 fn question(table: &Table<'_>) -> Option<Question> {
     let http = table.get("http").map(|value| (http::read(&value).map(|http| Question::Http(Box::new(http))), value));
     let dns = table.get("dns").map(|value| (dns::read(&value).map(|dns| Question::Dns(Box::new(dns))), value));
-    let tls = table.get("tls").map(|value| (tls::read(&value).map(Question::Tls), value));
-    let mut asked = [http, dns, tls].into_iter().flatten();
+    let tls = table.get("tls").map(|value| (tls::read(&value).map(|tls| Question::Tls(Box::new(tls))), value));
+    let tcp = table.get("tcp").map(|value| (tcp::read(&value).map(|tcp| Question::Tcp(Box::new(tcp))), value));
+    let icmp = table.get("icmp").map(|value| (icmp::read(&value).map(Question::Icmp), value));
+    let grpc = table.get("grpc").map(|value| (grpc::read(&value).map(|grpc| Question::Grpc(Box::new(grpc))), value));
+    let mut asked = [http, dns, tls, tcp, icmp, grpc].into_iter().flatten();
     let Some((first, _)) = asked.next() else {
-        let mend = "write http = { url = … }, dns = { name = … } or tls = { address = … }".to_owned();
+        let mend =
+            "write http = { url = … }, dns = { name = … }, tls, tcp or grpc = { address = … }, or icmp = { host = … }"
+                .to_owned();
         table.notes.error(&table.spot, "the check asks nothing", Some(mend));
         return None;
     };

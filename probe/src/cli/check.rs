@@ -196,6 +196,9 @@ fn reach_of(question: &mut Question) -> Option<&mut Reach> {
     match question {
         Question::Http(http) => Some(&mut http.reach),
         Question::Tls(tls) => Some(&mut tls.reach),
+        Question::Tcp(tcp) => Some(&mut tcp.reach),
+        Question::Icmp(icmp) => Some(&mut icmp.reach),
+        Question::Grpc(grpc) => Some(&mut grpc.reach),
         Question::Dns(_) => None,
     }
 }

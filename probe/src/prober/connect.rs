@@ -16,11 +16,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use url::Host;
 
 pub use self::pin::Pin;
-use self::race::Turns;
+pub(crate) use self::race::Turns;
 use super::failure::{self, Failure};
 use super::record::Record;
-use super::resolve::{self, Found};
-use super::{Look, Vantage};
+use super::{Look, resolve};
 
 /// A TCP connection to `host`, over the family that `reach` allows.
 pub(crate) async fn open(
@@ -30,18 +29,23 @@ pub(crate) async fn open(
     reach: Reach,
     record: &mut Record,
 ) -> Result<TcpStream, Failure> {
-    let vantage = &look.prober.vantage;
-    let turns = match (look.pin_for(host, port), host) {
-        (Some(pin), _) => known(vantage, host, reach.family, &pin.addresses).map_err(of_pin),
-        (None, Host::Ipv4(v4)) => known(vantage, host, reach.family, &[IpAddr::V4(*v4)]),
-        (None, Host::Ipv6(v6)) => known(vantage, host, reach.family, &[IpAddr::V6(*v6).to_canonical()]),
-        (None, Host::Domain(name)) => return to_named(look, name, port, reach.family, record).await,
-    };
-    let turns = turns?;
-    record.enter(Phase::Connect);
-    let stream = race::run(turns, port, None, record).await?;
-    record.leave();
-    Ok(stream)
+    match way(look, host, port, reach.family)? {
+        Way::Known(turns) => {
+            record.enter(Phase::Connect);
+            let stream = race::run(turns, port, None, record).await?;
+            record.leave();
+            Ok(stream)
+        }
+        Way::Named(name) => to_named(look, name, port, reach.family, record).await,
+    }
+}
+
+/// How the addresses of a host are come by.
+enum Way<'l, 'h> {
+    /// Nobody has to be asked.
+    Known(Turns<'l>),
+    /// By this name.
+    Named(&'h str),
 }
 
 impl Look<'_> {
@@ -50,16 +54,20 @@ impl Look<'_> {
     }
 }
 
-/// The turns of addresses that nobody has to be asked for.
-fn known<'v>(
-    vantage: &'v Vantage,
-    host: &Host<&str>,
-    family: Family,
-    addresses: &[IpAddr],
-) -> Result<Turns<'v>, Failure> {
-    let mut turns = Turns::new(vantage, family);
-    turns.add(addresses);
-    if turns.is_empty() { Err(turns.nothing(host)) } else { Ok(turns) }
+fn way<'l, 'h>(look: &'l Look<'_>, host: &Host<&'h str>, port: u16, family: Family) -> Result<Way<'l, 'h>, Failure> {
+    let mut turns = Turns::new(&look.prober.vantage, family);
+    let pin = look.pin_for(host, port);
+    match (pin, host) {
+        (Some(pin), _) => turns.add(&pin.addresses),
+        (None, Host::Ipv4(v4)) => turns.add(&[IpAddr::V4(*v4)]),
+        (None, Host::Ipv6(v6)) => turns.add(&[IpAddr::V6(*v6).to_canonical()]),
+        (None, Host::Domain(name)) => return Ok(Way::Named(name)),
+    }
+    if !turns.is_empty() {
+        return Ok(Way::Known(turns));
+    }
+    let nothing = turns.nothing(host);
+    Err(if pin.is_some() { of_pin(nothing) } else { nothing })
 }
 
 /// Where nobody pinned an address of the family, that is not the target's fault.
@@ -80,20 +88,10 @@ async fn to_named(
     record.enter(Phase::Resolve);
     let named = look.prober.resolver.named(name)?;
     let (v6, v4) = (pin!(named.v6()), pin!(named.v4()));
-    let found = match family {
-        Family::Any => resolve::enough(v6, v4).await,
-        Family::Ipv4 => v4.await.map(|v4| Found { v4, ..Found::default() }),
-        Family::Ipv6 => v6.await.map(|v6| Found { v6, ..Found::default() }),
-    };
-    let Found { v6, v4, mut late } = found.map_err(|error| resolve::of_lookup(&error, name, family))?;
+    let found = resolve::enough(family, v6, v4).await;
+    let found = found.map_err(|error| resolve::of_lookup(&error, name, family))?;
     let mut turns = Turns::new(&look.prober.vantage, family);
-    turns.add(&v6);
-    turns.add(&v4);
-    if turns.is_empty()
-        && let Some(late) = late.take()
-    {
-        turns.add(&late.await.unwrap_or_default());
-    }
+    let late = turns.begin(found).await;
     if turns.is_empty() {
         return Err(turns.nothing(name));
     }
@@ -101,6 +99,28 @@ async fn to_named(
     let stream = race::run(turns, port, late, record).await?;
     record.leave();
     Ok(stream)
+}
+
+/// The permitted addresses of `host` in turns, at least one: for what has no connections to race.
+pub(crate) async fn turns<'l>(
+    look: &'l Look<'_>,
+    host: &Host<&str>,
+    port: u16,
+    family: Family,
+    record: &mut Record,
+) -> Result<Turns<'l>, Failure> {
+    let name = match way(look, host, port, family)? {
+        Way::Known(turns) => return Ok(turns),
+        Way::Named(name) => name,
+    };
+    record.enter(Phase::Resolve);
+    let named = look.prober.resolver.named(name)?;
+    let (v6, v4) = (pin!(named.v6()), pin!(named.v4()));
+    let found = resolve::enough(family, v6, v4).await;
+    let mut turns = Turns::new(&look.prober.vantage, family);
+    let _nothing_races = turns.begin(found.map_err(|error| resolve::of_lookup(&error, name, family))?).await;
+    record.leave();
+    if turns.is_empty() { Err(turns.nothing(name)) } else { Ok(turns) }
 }
 
 /// All addresses of `host`, in an order that is the same everywhere, permitted or not. An answer that does not

@@ -10,6 +10,7 @@
 
 use std::io::{self, ErrorKind};
 
+use nines_shared::check::Question;
 use nines_shared::sample::{Outcome, Phase, Reason};
 
 /// `ENFILE`: the machine is out of descriptors. The same number on every Unix.
@@ -51,15 +52,18 @@ impl Failure {
     }
 }
 
-/// What the deadline means for the target, by the phase that it fell in. `resolve` is a name's
+/// What the deadline means for the target of `question`, by the phase that it fell in. `resolve` is a name's
 /// resolution or the exchange of a DNS check.
-pub(crate) const fn timeout_in(phase: Phase) -> Reason {
-    match phase {
-        Phase::Resolve => Reason::DnsTimeout,
-        Phase::Connect => Reason::ConnectTimeout,
-        Phase::Tls => Reason::TlsTimeout,
-        Phase::FirstByte => Reason::HttpTimeout,
-        Phase::Transfer => Reason::BodyTimeout,
+pub(crate) const fn timeout_in(phase: Phase, question: &Question) -> Reason {
+    match (phase, question) {
+        (Phase::Resolve, _) => Reason::DnsTimeout,
+        (Phase::Connect, _) => Reason::ConnectTimeout,
+        (Phase::Tls, _) => Reason::TlsTimeout,
+        (Phase::FirstByte | Phase::Transfer, Question::Tcp(_)) => Reason::TcpTimeout,
+        (Phase::FirstByte | Phase::Transfer, Question::Icmp(_)) => Reason::IcmpTimeout,
+        (Phase::FirstByte | Phase::Transfer, Question::Grpc(_)) => Reason::GrpcTimeout,
+        (Phase::FirstByte, Question::Http(_) | Question::Dns(_) | Question::Tls(_)) => Reason::HttpTimeout,
+        (Phase::Transfer, Question::Http(_) | Question::Dns(_) | Question::Tls(_)) => Reason::BodyTimeout,
     }
 }
 

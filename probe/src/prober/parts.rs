@@ -43,7 +43,7 @@ impl Look<'_> {
             Ok(Ok(plans)) => plans,
             Ok(Err(failure)) => return unplanned(check, failure, record, run),
             Err(_elapsed) => {
-                let failure = record.timed_out();
+                let failure = record.timed_out(&check.question);
                 return unplanned(check, failure, record, run);
             }
         };

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use nines_shared::check::Question;
 use nines_shared::sample::{Evidence, Hop, Outcome, Phase, Phases, Reason, Tried, detail};
 use tokio::time::Instant;
 
@@ -79,6 +80,13 @@ impl Record {
         self.end_phase(Instant::now());
     }
 
+    /// Ends the phase that runs as if it had taken `us`: one echo's time, where several were awaited.
+    pub(crate) fn leave_after(&mut self, us: u64) {
+        if let Some((phase, _since)) = self.running.take() {
+            self.phases.add(phase, us);
+        }
+    }
+
     fn end_phase(&mut self, now: Instant) {
         let Some((phase, since)) = self.running.take() else { return };
         let us = micros(since, now);
@@ -147,7 +155,7 @@ impl Record {
     }
 
     /// What the deadline means here: the target did not get the phase done that runs now.
-    pub(crate) fn timed_out(&self) -> Failure {
+    pub(crate) fn timed_out(&self, question: &Question) -> Failure {
         if let Some(foregone) = &self.foregone {
             return foregone.clone();
         }
@@ -159,7 +167,7 @@ impl Record {
         if let Some(overdue) = &self.overdue {
             return Failure { detail: format!("{}; {detail}", overdue.detail), ..overdue.clone() };
         }
-        Failure::theirs(timeout_in(phase), phase, detail)
+        Failure::theirs(timeout_in(phase, question), phase, detail)
     }
 
     fn elapsed_us(&self) -> u64 {
@@ -245,18 +253,37 @@ mod tests {
         let failure = Failure::theirs(Reason::HttpStatus, Phase::FirstByte, "it is 500");
         record.settle(failure.clone());
         tokio::time::advance(Duration::from_millis(900)).await;
-        assert_eq!(record.timed_out(), failure);
+        let http = serde_json::from_str(r#"{"http":{"url":"http://a/"}}"#).unwrap();
+        assert_eq!(record.timed_out(&http), failure);
         let seen = record.conclude(Some(failure), 1, None, true);
         assert_eq!((seen.duration_us, seen.phases_us.first_byte, seen.phases_us.transfer), (5_000, Some(5_000), None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_is_blamed_on_the_phase_that_runs() {
+    async fn the_deadline_is_blamed_on_the_phase_that_runs_in_the_words_of_the_protocol() {
+        let [http, tcp, icmp, grpc]: [Question; 4] = [
+            r#"{"http":{"url":"http://a/"}}"#,
+            r#"{"tcp":{"address":"a:1"}}"#,
+            r#"{"icmp":{"host":"a"}}"#,
+            r#"{"grpc":{"address":"a:1"}}"#,
+        ]
+        .map(|text| serde_json::from_str(text).unwrap());
+        let table = [
+            (Phase::Resolve, &grpc, Reason::DnsTimeout),
+            (Phase::Connect, &tcp, Reason::ConnectTimeout),
+            (Phase::Tls, &grpc, Reason::TlsTimeout),
+            (Phase::FirstByte, &http, Reason::HttpTimeout),
+            (Phase::Transfer, &http, Reason::BodyTimeout),
+            (Phase::FirstByte, &tcp, Reason::TcpTimeout),
+            (Phase::FirstByte, &icmp, Reason::IcmpTimeout),
+            (Phase::FirstByte, &grpc, Reason::GrpcTimeout),
+            (Phase::Transfer, &grpc, Reason::GrpcTimeout),
+        ];
         let mut record = Record::start();
-        for phase in Phase::ALL {
+        for (phase, question, reason) in table {
             record.enter(phase);
-            let failure = record.timed_out();
-            assert_eq!((failure.phase, failure.reason), (phase, timeout_in(phase)));
+            let failure = record.timed_out(question);
+            assert_eq!((failure.phase, failure.reason), (phase, reason), "{}", question.protocol());
         }
     }
 }

@@ -27,7 +27,12 @@ impl Forms {
     pub(super) fn of(look: &Look<'_>, question: &Question) -> Self {
         match question {
             Question::Http(http) => Self::of_http(http, look.redactions(http).values()),
-            Question::Dns(_) | Question::Tls(_) => Self::default(),
+            Question::Grpc(grpc) => {
+                let mut forms = Self::default();
+                forms.add_telling(&grpc.metadata);
+                forms.longest_first()
+            }
+            Question::Dns(_) | Question::Tls(_) | Question::Tcp(_) | Question::Icmp(_) => Self::default(),
         }
     }
 
@@ -35,13 +40,21 @@ impl Forms {
         let mut forms = Self::default();
         named.for_each(|value| forms.add(value.as_ref()));
         forms.add_login(http.url.username(), http.url.password());
-        for (_name, value) in http.headers.iter().filter(|(name, _value)| is_telling(name)) {
-            forms.add_field(value);
+        forms.add_telling(&http.headers);
+        forms.longest_first()
+    }
+
+    fn longest_first(mut self) -> Self {
+        self.0.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.0.dedup();
+        self.0.truncate(MAX_FORMS);
+        self
+    }
+
+    fn add_telling(&mut self, fields: &[(String, String)]) {
+        for (_name, value) in fields.iter().filter(|(name, _value)| is_telling(name)) {
+            self.add_field(value);
         }
-        forms.0.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        forms.0.dedup();
-        forms.0.truncate(MAX_FORMS);
-        forms
     }
 
     /// A user's name is no secret, but a password is, and the pair is as a header sends it.

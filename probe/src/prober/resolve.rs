@@ -148,14 +148,23 @@ pub(crate) struct Found<'a> {
 /// An answer that is still out while the other family's addresses are already tried.
 pub(crate) type Late<'a> = Pin<&'a mut (dyn Future<Output = Answer> + Send)>;
 
-/// Enough of both answers to begin with (RFC 8305 §3): the IPv6 one where it has addresses, else both, or
+/// Enough of the answers that `family` wants to begin with (RFC 8305 §3): the IPv6 one where it has addresses, else both, or
 /// the IPv4 one once the other is [`RESOLUTION_DELAY`] later than it. A server that drops one type's
 /// questions does not stop anybody's browser either.
-pub(crate) async fn enough<'a, A, B>(mut v6: Pin<&'a mut A>, mut v4: Pin<&'a mut B>) -> Result<Found<'a>, NetError>
+pub(crate) async fn enough<'a, A, B>(
+    family: Family,
+    mut v6: Pin<&'a mut A>,
+    mut v4: Pin<&'a mut B>,
+) -> Result<Found<'a>, NetError>
 where
     A: Future<Output = Answer> + Send,
     B: Future<Output = Answer> + Send,
 {
+    match family {
+        Family::Any => {}
+        Family::Ipv4 => return v4.await.map(|v4| Found { v4, ..Found::default() }),
+        Family::Ipv6 => return v6.await.map(|v6| Found { v6, ..Found::default() }),
+    }
     let some = |answer: &Answer| answer.as_ref().is_ok_and(|addresses| !addresses.is_empty());
     tokio::select! {
         biased;

@@ -2,7 +2,9 @@
 //! reason and phase, within its deadline.
 
 mod dns;
+mod grpc;
 mod http;
+mod icmp;
 mod names;
 mod parts;
 mod proxy;
@@ -10,6 +12,7 @@ mod reach;
 mod request;
 mod secrets;
 mod targets;
+mod tcp;
 mod tls;
 
 use std::net::SocketAddr;

@@ -17,7 +17,8 @@ fn region() -> RegionId {
 }
 
 fn check(id: &str, interval_ms: i64, recheck_ms: i64) -> Arc<Check> {
-    let question = Question::Tls(serde_json::from_str::<TlsQuestion>(r#"{"address":"a.example:443"}"#).unwrap());
+    let question =
+        Question::Tls(Box::new(serde_json::from_str::<TlsQuestion>(r#"{"address":"a.example:443"}"#).unwrap()));
     let mut draft = Draft::new(id.parse().unwrap(), "shop".parse().unwrap(), vec![region()], question);
     (draft.interval_ms, draft.recheck_ms, draft.timeout_ms) = (interval_ms, recheck_ms, interval_ms / 2);
     Arc::new(Check::new(draft).unwrap())

@@ -78,6 +78,7 @@ const NEXT: &[(Reason, &str)] = &[
     (Reason::IcmpUnreachable, "follow the way to it: `traceroute {address}`"),
     (Reason::GrpcStatus, "the status and the server's log of this moment say why"),
     (Reason::GrpcNotServing, "the server runs and says itself that it is not ready: see what it waits for"),
+    (Reason::GrpcTimeout, "the server takes calls and does not answer in time: see whether it hangs"),
     (Reason::GrpcMalformed, "see that port {port} speaks gRPC, with the health service registered"),
     (Reason::HttpClosed, "the server hung up before it had answered: its log says whether it crashed or was restarted"),
     (Reason::HttpMalformed, "see that port {port} speaks HTTP; https:// and http:// want different ports"),
@@ -133,6 +134,9 @@ fn host(question: &Question) -> Option<String> {
     match question {
         Question::Http(http) => http.url.host_str().map(str::to_owned),
         Question::Dns(dns) => Some(dns.name.clone()),
+        Question::Tcp(tcp) => Some(tcp.address.host.to_string()),
+        Question::Icmp(icmp) => Some(icmp.host.to_string()),
+        Question::Grpc(grpc) => Some(grpc.address.host.to_string()),
         Question::Tls(tls) => Some(tls.server_name.clone().unwrap_or_else(|| tls.address.host.to_string())),
     }
 }

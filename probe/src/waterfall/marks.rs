@@ -4,6 +4,7 @@
 //! the one that failed held, those after it were not looked at.
 
 mod listed;
+mod small;
 
 use nines_shared::check::{MustFail, Question};
 use nines_shared::sample::{ExpectationEvidence, Judged, Outcome, Reason, detail};
@@ -87,6 +88,9 @@ fn by_order(look: Look<'_>, worked: bool) -> Vec<Mark> {
         }
         Question::Dns(dns) => listed::of_dns(dns, look.seen, worked),
         Question::Tls(tls) => listed::of_tls(tls, look.seen, worked),
+        Question::Tcp(tcp) => small::of_tcp(tcp, look.seen, worked),
+        Question::Icmp(icmp) => small::of_icmp(icmp, look.seen, worked),
+        Question::Grpc(grpc) => small::of_grpc(grpc, look.seen, worked),
     }
 }
 

@@ -18,12 +18,15 @@ pub struct HostPort {
 impl HostPort {
     /// Both, borrowed.
     pub fn endpoint(&self) -> (url::Host<&str>, u16) {
-        let host = match &self.host {
-            url::Host::Domain(name) => url::Host::Domain(name.as_str()),
-            url::Host::Ipv4(v4) => url::Host::Ipv4(*v4),
-            url::Host::Ipv6(v6) => url::Host::Ipv6(*v6),
-        };
-        (host, self.port)
+        (borrowed(&self.host), self.port)
+    }
+}
+
+pub(super) fn borrowed(host: &url::Host<String>) -> url::Host<&str> {
+    match host {
+        url::Host::Domain(name) => url::Host::Domain(name.as_str()),
+        url::Host::Ipv4(v4) => url::Host::Ipv4(*v4),
+        url::Host::Ipv6(v6) => url::Host::Ipv6(*v6),
     }
 }
 
@@ -57,5 +60,47 @@ impl TryFrom<String> for HostPort {
 impl From<HostPort> for String {
     fn from(address: HostPort) -> Self {
         address.to_string()
+    }
+}
+
+/// A host, by name or address, without a port: `shop.example`, `192.0.2.1`, `2001:db8::1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BareHost(pub url::Host<String>);
+
+impl BareHost {
+    /// The host, borrowed.
+    pub fn host(&self) -> url::Host<&str> {
+        borrowed(&self.0)
+    }
+}
+
+impl FromStr for BareHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let v6 = text.parse().map(url::Host::Ipv6);
+        let host = v6.or_else(|_not_v6| url::Host::parse(text));
+        host.map(Self).map_err(|_not_a_host| format!("{text:?} is not a host's name or address; no port belongs here"))
+    }
+}
+
+impl fmt::Display for BareHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for BareHost {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<BareHost> for String {
+    fn from(host: BareHost) -> Self {
+        host.to_string()
     }
 }

@@ -173,6 +173,8 @@ reasons! {
     GrpcStatus = "grpc_status",
     /// The gRPC service says that it does not serve.
     GrpcNotServing = "grpc_not_serving",
+    /// No answer to the gRPC call within the deadline.
+    GrpcTimeout = "grpc_timeout",
     /// The answer is not one of the gRPC health protocol.
     GrpcMalformed = "grpc_malformed",
     /// The target closed or reset the connection before its response was complete.

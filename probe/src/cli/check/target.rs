@@ -24,7 +24,7 @@ pub(super) fn question(target: &str, flags: &Flags) -> Result<Question, Failure>
     flags.fit(kind).map_err(usage)?;
     match kind {
         Kind::Http => http(&rest, flags).map(|http| Question::Http(Box::new(http))),
-        Kind::Tls => tls(&rest, flags).map(Question::Tls),
+        Kind::Tls => tls(&rest, flags).map(|tls| Question::Tls(Box::new(tls))),
         Kind::Dns => dns(&rest, flags).map(|dns| Question::Dns(Box::new(dns))).map_err(usage),
     }
 }

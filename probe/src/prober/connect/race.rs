@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use super::super::Vantage;
 use super::super::failure::Failure;
 use super::super::record::Record;
-use super::super::resolve::{self, Answer, Late, MAX_ADDRESSES};
+use super::super::resolve::{self, Answer, Found, Late, MAX_ADDRESSES};
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Addresses that may be dialled, IPv6 and IPv4 in turns (RFC 8305 §4), at most [`MAX_ADDRESSES`].
-pub(super) struct Turns<'v> {
+pub(crate) struct Turns<'v> {
     vantage: &'v Vantage,
     family: Family,
     v6: VecDeque<IpAddr>,
@@ -52,6 +52,20 @@ impl<'v> Turns<'v> {
         }
     }
 
+    /// Adds what was found, and waits for what is late where nothing of it may be contacted. What is late still
+    /// is handed back.
+    pub(super) async fn begin<'a>(&mut self, found: Found<'a>) -> Option<Late<'a>> {
+        self.add(&found.v6);
+        self.add(&found.v4);
+        if !self.is_empty() {
+            return found.late;
+        }
+        if let Some(late) = found.late {
+            self.add(&late.await.unwrap_or_default());
+        }
+        None
+    }
+
     /// Whether there is another.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -66,7 +80,8 @@ impl<'v> Turns<'v> {
         if self.len() == 1 { self.v6.front().or(self.v4.front()).copied() } else { None }
     }
 
-    fn next(&mut self) -> Option<IpAddr> {
+    /// The next, if there is one.
+    pub(crate) fn next(&mut self) -> Option<IpAddr> {
         if self.is_empty() {
             return None;
         }

@@ -41,7 +41,7 @@ const WINDOW_BYTES: u32 = 1 << 20;
 
 /// Beyond this an HTTP/2 head is not even taken in. Larger than [`MAX_HEAD_BYTES`], since all that the
 /// library says of it is that the protocol was broken.
-const HARD_HEAD_BYTES: u32 = 256 << 10;
+pub(crate) const HARD_HEAD_BYTES: u32 = 256 << 10;
 
 /// Which HTTP is spoken over a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,14 +161,14 @@ impl<'q> Ask<'_, 'q> {
 
 /// The header of W3C Trace Context: the sample's id, and one for this, its `hop`th request. Sampled, so that the
 /// target's own traces show it.
-fn traceparent(trace: TraceId, hop: usize) -> String {
+pub(crate) fn traceparent(trace: TraceId, hop: usize) -> String {
     let request = fnv1a64(format!("{trace}/{hop}").as_bytes());
     format!("00-{trace}-{request:016x}-01")
 }
 
 /// Whether a head is within the limits. The connection holds to them only as it reads: what comes in one
 /// piece may be larger, and this must not depend on how a response is cut into pieces.
-fn within_limits(headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn within_limits(headers: &HeaderMap) -> Result<(), Failure> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if headers.len() <= MAX_HEADERS && bytes <= MAX_HEAD_BYTES {
         return Ok(());

@@ -20,8 +20,9 @@ use super::proxy::Via;
 use super::{credentials, redirect};
 
 /// Who asks, where a check does not say.
-pub(super) const AGENT: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"));
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const AGENT: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"));
+/// The header of W3C Trace Context.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 

@@ -2,7 +2,7 @@
 
 mod chains;
 mod expect;
-mod fixture;
+pub(super) mod fixture;
 mod missing;
 mod offers;
 mod starttls;
@@ -64,7 +64,7 @@ async fn a_valid_session_is_described_and_the_days_left_count() {
     for (days_left, wanted) in [(15, UP), (13, down(Reason::TlsExpiresSoon, Phase::Tls))] {
         let mut prober = prober();
         prober.clock = Clock::manual(Timestamp::from_ms(ends - days_left * 86_400_000));
-        let seen = prober.run(&check(Question::Tls(asked.clone()), LONG_MS), TRACE).await;
+        let seen = prober.run(&check(Question::Tls(Box::new(asked.clone())), LONG_MS), TRACE).await;
         assert_eq!(verdict(&seen), wanted, "{seen:?}");
     }
 }

@@ -9,10 +9,10 @@ use super::Mark;
 use crate::prober::Observation;
 
 /// An expectation in words, and the reasons that a sample has where it does not hold.
-type Listed = (String, &'static [Reason]);
+pub(super) type Listed = (String, &'static [Reason]);
 
 /// What held of `listed`, as far as `seen` tells: all of it where the check `worked`.
-fn held(listed: Vec<Listed>, seen: &Observation, worked: bool) -> Vec<Mark> {
+pub(super) fn held(listed: Vec<Listed>, seen: &Observation, worked: bool) -> Vec<Mark> {
     let failed = |(_, reasons): &&Listed| seen.reason.as_ref().is_some_and(|reason| reasons.contains(reason));
     let suspects = listed.iter().filter(failed).count();
     let first = listed.iter().position(|one| failed(&one));

@@ -68,7 +68,7 @@ fn a_chain_is_judged_before_the_session() {
     let mut tls = TlsQuestion::at("a.example:443".parse().unwrap());
     tls.expect.alpn = Some("h2".to_owned());
     tls.expect.valid_for_ms = Some(1);
-    let question = Question::Tls(tls);
+    let question = Question::Tls(Box::new(tls));
     let mut failed = seen(Outcome::Down, Some(Reason::TlsExpired));
     failed.evidence.tls = Some(TlsEvidence { chain: vec![Default::default()], ..TlsEvidence::default() });
     assert_eq!(of_held(marks(&question, None, &failed)), [Some(false), None, None]);

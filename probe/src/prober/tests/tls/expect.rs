@@ -33,7 +33,7 @@ async fn the_earliest_end_of_the_verified_path_counts_and_no_stray_certificate_d
     for (now, wanted) in [(ends(2040), UP), (ends(2050) - 15 * DAY_MS, UP), (ends(2050) - 13 * DAY_MS, soon)] {
         let mut prober = prober();
         prober.clock = Clock::manual(Timestamp::from_ms(now));
-        let seen = prober.run(&check(Question::Tls(asked.clone()), LONG_MS), TRACE).await;
+        let seen = prober.run(&check(Question::Tls(Box::new(asked.clone())), LONG_MS), TRACE).await;
         assert_eq!(verdict(&seen), wanted, "{seen:?}");
         assert!(seen.detail.is_none_or(|detail| detail.starts_with("CN=between is valid for 13d more")));
     }
@@ -122,10 +122,10 @@ async fn a_terse_prober_puts_into_words_only_what_a_sample_keeps() {
     let target = showing(signed(&leaf(), &ca)).await;
     let mut asked = question(target, &ca);
     let prober = prober().terse();
-    let seen = prober.run(&check(Question::Tls(asked.clone()), LONG_MS), TRACE).await;
+    let seen = prober.run(&check(Question::Tls(Box::new(asked.clone())), LONG_MS), TRACE).await;
     assert_eq!((verdict(&seen), seen.evidence.tls), (UP, None));
     asked.expect.issuer = Some("nobody".to_owned());
-    let seen = prober.run(&check(Question::Tls(asked), LONG_MS), TRACE).await;
+    let seen = prober.run(&check(Question::Tls(Box::new(asked)), LONG_MS), TRACE).await;
     assert_eq!(verdict(&seen), down(Reason::TlsIssuer, Phase::Tls));
     assert_eq!(seen.evidence.tls.unwrap().path, ["CN=shop", "CN=ours"]);
 }

@@ -15,14 +15,14 @@ use super::super::{Observation, TRACE, check, prober};
 use crate::prober::trust::provider;
 
 /// An authority for the tests.
-pub(super) struct Authority {
-    pub(super) pem: String,
+pub(in crate::prober::tests) struct Authority {
+    pub(in crate::prober::tests) pem: String,
     pub(super) der: CertificateDer<'static>,
     pub(super) issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::prober::tests) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -44,12 +44,12 @@ impl Authority {
 }
 
 /// What a target shows.
-pub(super) struct Shown {
+pub(in crate::prober::tests) struct Shown {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
 }
 
-pub(super) fn leaf() -> CertificateParams {
+pub(in crate::prober::tests) fn leaf() -> CertificateParams {
     let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "shop");
     params.serial_number = Some(SerialNumber::from(7));
@@ -58,7 +58,7 @@ pub(super) fn leaf() -> CertificateParams {
     params
 }
 
-pub(super) fn signed(params: &CertificateParams, by: &Authority) -> Shown {
+pub(in crate::prober::tests) fn signed(params: &CertificateParams, by: &Authority) -> Shown {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &by.issuer).unwrap();
     let chain = vec![certificate.der().clone(), by.der.clone()];
@@ -71,7 +71,7 @@ pub(super) fn self_signed(params: &CertificateParams) -> Shown {
     Shown { chain: vec![certificate.der().clone()], key: PrivateKeyDer::try_from(key.serialize_der()).unwrap() }
 }
 
-pub(super) fn server(
+pub(in crate::prober::tests) fn server(
     shown: Shown,
     versions: &[&'static rustls::SupportedProtocolVersion],
     alpn: &[&str],
@@ -123,5 +123,5 @@ pub(super) fn question(target: SocketAddr, ca: &Authority) -> TlsQuestion {
 }
 
 pub(super) async fn ask(question: TlsQuestion, timeout_ms: i64) -> Observation {
-    prober().run(&check(Question::Tls(question), timeout_ms), TRACE).await
+    prober().run(&check(Question::Tls(Box::new(question)), timeout_ms), TRACE).await
 }

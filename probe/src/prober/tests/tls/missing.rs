@@ -27,7 +27,7 @@ async fn file(bytes: &[u8]) -> String {
 
 async fn look(by: &Authority, ca: &Authority, address: &str, timeout_ms: i64) -> Observation {
     let asked = question(showing(alone(by, address)).await, ca);
-    prober().run(&check(Question::Tls(asked), timeout_ms), TRACE).await
+    prober().run(&check(Question::Tls(Box::new(asked)), timeout_ms), TRACE).await
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn inv_10_an_address_that_the_rule_forbids_is_never_asked_for_a_certificat
     let rule = AddressRule::new(vec!["127.0.0.1/32".parse().unwrap()], Vec::new());
     let prober = Prober::new(Vantage { rule, ..Vantage::default() });
     let asked = question(showing(alone(&between, &address)).await, &ca);
-    let seen = prober.run(&check(Question::Tls(asked), LONG_MS), TRACE).await;
+    let seen = prober.run(&check(Question::Tls(Box::new(asked)), LONG_MS), TRACE).await;
     assert_eq!(verdict(&seen), down(Reason::TlsUnknownIssuer, Phase::Tls), "{seen:?}");
     assert!(peers.try_recv().is_err());
 }
