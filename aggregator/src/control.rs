@@ -6,14 +6,16 @@
 
 mod client;
 mod invitation;
+mod report;
 mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::id::{CustomerId, ProbeId, RegionId};
 use nines_shared::sample::Sample;
 use nines_shared::time::Timestamp;
 use rusqlite::Transaction;
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{ControlError, carry_out};
 pub use invitation::Invitation;
+use report::{Prepared, prepare};
 pub(crate) use socket::{Socket, done};
 
 use crate::definition::{Fleet, Maintenance};
@@ -36,6 +39,11 @@ pub const MAX_TEXT: usize = 2_000;
 
 /// The most samples that one command stores.
 pub const MAX_STORED_SAMPLES: usize = 1_000;
+
+/// How long a command and its answer may take together.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// … where it makes a report.
+const REPORT_PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// Something that a person wants changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,9 +102,41 @@ pub enum Command {
         /// At most [`MAX_STORED_SAMPLES`].
         samples: Vec<Sample>,
     },
+    /// Freeze the report of a month that is complete.
+    FreezeReport {
+        /// Whose.
+        customer: CustomerId,
+        /// Which month: `2026-10`.
+        month: String,
+    },
+    /// Make a further revision of a frozen report.
+    RestateReport {
+        /// Whose.
+        customer: CustomerId,
+        /// Which month.
+        month: String,
+        /// Why.
+        reason: String,
+        /// Who asks.
+        by: String,
+    },
 }
 
 impl Command {
+    /// How long it and its answer may take together: a report reads a month.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::FreezeReport { .. } | Self::RestateReport { .. } => REPORT_PATIENCE,
+            Self::Invite { .. }
+            | Self::Revoke { .. }
+            | Self::AddMaintenance { .. }
+            | Self::CancelMaintenance { .. }
+            | Self::AcknowledgeIncident { .. }
+            | Self::NoteIncident { .. }
+            | Self::StoreSamples { .. } => PATIENCE,
+        }
+    }
+
     /// The command as the log tells it.
     fn told(&self) -> String {
         match self {
@@ -106,7 +146,9 @@ impl Command {
             | Self::AddMaintenance { .. }
             | Self::CancelMaintenance { .. }
             | Self::AcknowledgeIncident { .. }
-            | Self::NoteIncident { .. } => {
+            | Self::NoteIncident { .. }
+            | Self::FreezeReport { .. }
+            | Self::RestateReport { .. } => {
                 serde_json::to_string(self).expect("a command has only text keys and writes to memory")
             }
         }
@@ -137,6 +179,18 @@ pub enum Answer {
         stored: usize,
         /// How many were there already.
         same: usize,
+    },
+    /// A revision is on record.
+    ReportKept {
+        /// Which.
+        revision: u32,
+        /// Whether this command made it.
+        new: bool,
+    },
+    /// A restatement would say the same, so there is none.
+    ReportUnchanged {
+        /// The revision that stands.
+        revision: u32,
     },
     /// There is no more to say.
     Done,
@@ -169,15 +223,21 @@ pub struct Context {
     pub now: Timestamp,
 }
 
-/// Does what `command` says.
+/// Does what `command` says, with what was [`prepare`]d for it.
 ///
 /// # Errors
 /// What the store says; inside, why the command makes no sense, and then nothing is changed.
-pub fn perform(
+fn perform(
     tx: &Transaction<'_>,
     command: &Command,
+    prepared: Prepared,
     context: &Context,
 ) -> Result<Result<Answer, Refused>, StoreError> {
+    match prepared {
+        Prepared::Nothing => {}
+        Prepared::Answer(answer) => return Ok(Ok(answer)),
+        Prepared::Report(draft) => return report::keep(tx, &draft, context).map(Ok),
+    }
     match command {
         Command::Invite { region, name } => invitation::invite(tx, region, name.as_ref(), context),
         Command::Revoke { probe } => revoke(tx, probe, context),
@@ -188,6 +248,9 @@ pub fn perform(
         }
         Command::NoteIncident { incident, by, text } => note(tx, incident, (by, text), context),
         Command::StoreSamples { samples } => store_samples(tx, samples, context),
+        Command::FreezeReport { .. } | Command::RestateReport { .. } => {
+            unreachable!("a command of reports is prepared before it has the writer")
+        }
     }
 }
 

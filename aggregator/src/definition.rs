@@ -19,6 +19,8 @@ pub struct Fleet {
     pub environment: String,
     /// Where the aggregator listens and keeps its data.
     pub aggregator: AggregatorSettings,
+    /// What becomes of reports.
+    pub report: ReportSettings,
     /// In the file's order.
     pub regions: Vec<Region>,
     /// In the file's order.
@@ -51,6 +53,26 @@ pub struct AggregatorSettings {
     pub public_url: Option<url::Url>,
     /// Addresses that webhooks may go to although they are not public.
     pub webhook_allow: Vec<ipnet::IpNet>,
+}
+
+/// What becomes of reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportSettings {
+    /// The file of the key that they are signed with; `None`: beside the database.
+    pub key: Option<PathBuf>,
+    /// Where the server puts reports that it has frozen.
+    pub folder: Option<PathBuf>,
+}
+
+impl ReportSettings {
+    /// The file of the key that reports are signed with.
+    pub fn key(&self, aggregator: &AggregatorSettings) -> PathBuf {
+        self.key.clone().unwrap_or_else(|| {
+            let mut name = aggregator.database.as_os_str().to_owned();
+            name.push(".report-key");
+            name.into()
+        })
+    }
 }
 
 /// Where we look from.

@@ -27,6 +27,7 @@ mod proxy;
 mod reach;
 mod reader;
 mod region;
+mod report;
 mod route;
 mod secret;
 mod secrets;
@@ -164,6 +165,7 @@ fn refused(notes: Notes<'_>) -> FleetFileErrors {
 fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let environment = root.get_or("environment", "prod".to_owned(), Value::words);
     let aggregator = aggregator::read(root);
+    let report = report::read(root);
     let elements = Elements::of(root);
     let declared = elements.declared();
     let spots = elements.spots();
@@ -181,6 +183,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let fleet = Fleet {
         environment: environment?,
         aggregator: aggregator?,
+        report: report?,
         regions: whole(regions)?,
         customers: whole(customers)?,
         services: whole(signed).and(whole(services))?,

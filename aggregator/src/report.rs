@@ -9,12 +9,16 @@ pub mod basis;
 mod completeness;
 pub mod diff;
 mod evidence;
+pub mod files;
 pub mod html;
 pub mod json;
 pub mod life;
 pub mod model;
+pub mod notice;
+pub mod sign;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -6,6 +6,7 @@
 //! does half of its work would be taken for one that does all of it.
 
 mod reload;
+mod reports;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::counters::Counters;
 use crate::definition::Fleet;
 use crate::gateway::authority::{Authority, AuthorityError};
 use crate::gateway::{self, Limits};
+use crate::report::sign::{Key, KeyError};
 use crate::running::Running;
 use crate::store::{Store, StoreError, definitions};
 use crate::{alert, evaluator, web};
@@ -92,6 +94,9 @@ pub enum ServeError {
     /// The private authority can't be made or read.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The key of reports can't be made or read.
+    #[error(transparent)]
+    ReportKey(#[from] KeyError),
     /// A command makes no sense.
     #[error(transparent)]
     Refused(#[from] control::Refused),
@@ -127,6 +132,9 @@ pub async fn start(fleet: Fleet, options: Options) -> Result<Served, ServeError>
         removed = changes.removed.len(),
         "fleet.loaded"
     );
+    let key = fleet.report.key(&fleet.aggregator);
+    let key = tokio::task::spawn_blocking(move || Key::at(&key)).await.map_err(|_panicked| StoreError::Panicked)??;
+    tracing::info!(key = %key.public(), "reports.signed_with");
     let (fleet_in_force, fleet) = watch::channel(Arc::new(reload::with_secrets(fleet).await));
     let running = Running {
         store,
@@ -176,10 +184,24 @@ impl Served {
             Ok(())
         });
         self.start_control();
+        self.start_reports();
         if let Some(file) = fleet_file {
             let reloader = self.reloader.clone();
             self.part("the fleet file's watch", async move { reload::watch(&reloader, &file).await });
         }
+    }
+
+    /// Months turn final by themselves.
+    fn start_reports(&mut self) {
+        let (running, authority, probes_addr) = (self.running.clone(), self.authority.clone(), self.probes_addr);
+        let context = {
+            let running = running.clone();
+            move || context(&running, &authority, probes_addr)
+        };
+        self.part("the reports", async move {
+            reports::run(running, context).await;
+            Ok(())
+        });
     }
 
     /// Commands reach a running aggregator only here; without it they say so, and probes and people go on.

@@ -254,7 +254,7 @@ pub(crate) mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::definition::{AggregatorSettings, Customer, Fleet, Region, Service, ServiceRule};
+    use crate::definition::{AggregatorSettings, Customer, Fleet, Region, ReportSettings, Service, ServiceRule};
     use nines_shared::check::{Check, Draft, HttpQuestion, Question};
     use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
     use nines_shared::time::Timestamp;
@@ -316,6 +316,7 @@ pub(crate) mod tests {
                 public_url: None,
                 webhook_allow: Vec::new(),
             },
+            report: ReportSettings::default(),
             regions: vec![region("eu-west"), region("us-east")],
             customers: vec![customer],
             services: vec![service],

@@ -85,7 +85,12 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
 
 /// Where people read on.
 pub fn link(fleet: &Fleet, incident: &Incident) -> String {
+    format!("{}/incident/{}", base(fleet), incident.id)
+}
+
+/// Where the pages are, without a slash at the end.
+pub fn base(fleet: &Fleet) -> String {
     let settings = &fleet.aggregator;
     let base = settings.public_url.as_ref().map_or_else(|| format!("http://{}/", settings.web), ToString::to_string);
-    format!("{}/incident/{}", base.trim_end_matches('/'), incident.id)
+    base.trim_end_matches('/').to_owned()
 }

@@ -109,10 +109,10 @@ async fn keep(running: &Running, no: i64, attempt: &Attempt, now: Timestamp) -> 
 
 /// Counts and logs how it went, and says what is to be kept of it.
 fn judged(running: &Running, letter: &Letter, answer: Result<(), Refused>, now: Timestamp) -> Attempt {
-    let (incident, channel, event) = (&letter.incident, &letter.channel, &letter.event);
+    let (about, channel, event) = (&letter.about, &letter.channel, &letter.event);
     let Err(refused) = answer else {
         running.counters.notifications_sent.add(1);
-        tracing::info!(%incident, %channel, event, attempts = letter.attempts + 1, "alert.accepted");
+        tracing::info!(about, %channel, event, attempts = letter.attempts + 1, "alert.accepted");
         return Attempt::Accepted;
     };
     running.counters.notifications_failed.add(1);
@@ -120,11 +120,11 @@ fn judged(running: &Running, letter: &Letter, answer: Result<(), Refused>, now: 
     let attempts = letter.attempts.saturating_add(1);
     match backoff::retry_at(attempts, refused.retry_after_ms, dice(), letter.written_at, now) {
         Some(retry_at) => {
-            tracing::warn!(%incident, %channel, event, attempts, failure, retry_at = %retry_at, "alert.failed");
+            tracing::warn!(about, %channel, event, attempts, failure, retry_at = %retry_at, "alert.failed");
             Attempt::Failed { retry_at, failure }
         }
         None => {
-            tracing::error!(%incident, %channel, event, attempts, failure, "alert.given_up: nobody was told");
+            tracing::error!(about, %channel, event, attempts, failure, "alert.given_up: nobody was told");
             Attempt::GaveUp { failure }
         }
     }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use crate::fleet_file::FleetFileErrors;
 use crate::store::StoreError;
 
+/// What was looked at is not as it should be.
+pub const DIFFERS: u8 = 1;
 /// Wrong usage: `EX_USAGE`.
 pub const USAGE: u8 = 64;
 /// Something that is needed is not there or does not answer: `EX_UNAVAILABLE`.
@@ -19,6 +21,9 @@ pub const CONFIGURATION: u8 = 78;
 /// id involved and the mend.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// What was to be checked is not as it should be; what differs has been told.
+    #[error("{0}")]
+    Differs(String),
     /// What was asked makes no sense: an unknown id, a window that ends before it begins.
     #[error("{0}")]
     Usage(String),
@@ -66,6 +71,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Differs(_) => DIFFERS,
             Self::Usage(_) => USAGE,
             Self::Unavailable(_) => UNAVAILABLE,
             Self::Io(_) => IO,
@@ -77,7 +83,7 @@ impl Failure {
     pub fn tell(&self) -> ExitCode {
         match self {
             Self::FleetFile(errors) => anstream::eprint!("{}", errors.drawn()),
-            Self::Usage(_) | Self::Unavailable(_) | Self::Io(_) | Self::Configuration(_) => {
+            Self::Differs(_) | Self::Usage(_) | Self::Unavailable(_) | Self::Io(_) | Self::Configuration(_) => {
                 anstream::eprintln!("nines: {self}");
             }
         }

@@ -7,6 +7,11 @@ pub(super) fn bytes(length: u64) -> ProgressBar {
     styled(ProgressBar::new(length), "{bar:32} {percent:>3} %  {eta} left")
 }
 
+/// A bar over so many steps.
+pub(super) fn steps(count: usize) -> ProgressBar {
+    styled(ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX)), "{bar:32} {pos} of {len}  {eta} left")
+}
+
 /// A count of what has no known end.
 pub(super) fn count(what: &'static str) -> ProgressBar {
     styled(ProgressBar::no_length().with_message(what), "{spinner} {human_pos} {msg}")

@@ -54,6 +54,7 @@ impl From<ServeError> for Failure {
             ServeError::Store(error) => error.into(),
             ServeError::Refused(refused) => Self::Usage(refused.to_string()),
             ServeError::Authority(error) => Self::Io(error.to_string()),
+            ServeError::ReportKey(error) => error.into(),
             ServeError::Listen { .. } | ServeError::PartEnded { .. } | ServeError::GraceOver => {
                 Self::Unavailable(error.to_string())
             }

@@ -1,7 +1,7 @@
 //! `nines status`: how it is now, on one screen: services, regions, open incidents, probes.
 
 use anstyle::{AnsiColor, Style};
-use nines_shared::id::{CheckId, ProbeId, RegionId, ServiceId};
+use nines_shared::id::{CheckId, CustomerId, ProbeId, RegionId, ServiceId};
 use nines_shared::time::{Clock, Timestamp};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -12,6 +12,8 @@ use crate::evaluator::window::{Pace, window};
 use crate::incident::common::headline;
 use crate::incident::silence::SILENT_AFTER_MS;
 use crate::incident::{Incident, IncidentId};
+use crate::report::life::{self, Due};
+use crate::store::reports::Kept;
 use crate::store::{Store, StoreError, definitions, incidents, probes};
 use crate::uptime::service::{ServiceAssessment, assess};
 use crate::uptime::{CheckRecord, Verdict};
@@ -32,6 +34,8 @@ struct Status {
     at: Timestamp,
     services: Vec<ServiceStatus>,
     incidents: Vec<OpenIncident>,
+    /// Frozen reports that something came too late for.
+    restatements: Vec<Restatement>,
     probes: Vec<ProbeStatus>,
 }
 
@@ -63,6 +67,14 @@ struct OpenIncident {
     started_at: Timestamp,
     acknowledged_by: Option<String>,
     summary: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Restatement {
+    customer: CustomerId,
+    month: String,
+    revision: u32,
+    due: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +130,14 @@ fn status(conn: &Connection, now: Timestamp) -> Result<Status, StoreError> {
         seen_at: probe.seen_at,
         spooled: probe.health.spooled,
     };
+    let of_report = |(kept, due): (Kept, Due)| Restatement {
+        customer: kept.customer,
+        month: kept.month,
+        revision: kept.revision,
+        due: nines_shared::sample::detail(&due.to_string()),
+    };
     Ok(Status {
+        restatements: life::all_due(conn)?.into_iter().map(of_report).collect(),
         at: now,
         services,
         incidents: incidents::open(conn)?.into_iter().map(of_incident).collect(),
@@ -163,6 +182,9 @@ fn drawn(status: &Status) -> String {
         let known =
             open.acknowledged_by.as_deref().map(|by| format!("  acknowledged by {}", nines_shared::sample::detail(by)));
         text.push_str(&format!("{}  {}{}\n", open.incident, open.summary, known.unwrap_or_default()));
+    }
+    for Restatement { customer, month, due, .. } in &status.restatements {
+        text.push_str(&format!("a restatement of {month} for {customer} is due: {due}\n"));
     }
     text.push('\n');
     let columns = [("PROBE", Align::Left), ("REGION", Align::Left), ("SEEN", Align::Left), ("SPOOLED", Align::Right)];

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use nines_shared::time::Clock;
 
-use super::socket::{PATIENCE, Reach, Reply, path_beside};
-use super::{Answer, Command, Context, Refused, perform};
+use super::socket::{Reach, Reply, path_beside};
+use super::{Answer, Command, Context, Refused, perform, prepare};
 use crate::definition::Fleet;
 use crate::gateway::authority::{Authority, AuthorityError};
 use crate::store::{Store, StoreError};
@@ -73,8 +73,8 @@ fn ask(database: &Path, command: &Command) -> Result<Option<Answer>, ControlErro
 }
 
 fn exchange(mut stream: &UnixStream, command: &Command) -> io::Result<Reply> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(command.patience()))?;
+    stream.set_write_timeout(Some(command.patience()))?;
     let mut line = serde_json::to_vec(command)?;
     line.push(b'\n');
     stream.write_all(&line)?;
@@ -88,5 +88,6 @@ fn alone(fleet: &Fleet, command: Command) -> Result<Answer, ControlError> {
     let now = Clock::system().now();
     let authority = Arc::new(Authority::open_blocking(&store, now)?);
     let context = Context { fleet: Arc::new(fleet.clone()), probes_addr: fleet.aggregator.probes, authority, now };
-    Ok(store.write_blocking(move |tx| perform(tx, &command, &context))??)
+    let prepared = store.read_blocking(|conn| prepare(conn, &command, &context))??;
+    Ok(store.write_blocking(move |tx| perform(tx, &command, prepared, &context))??)
 }

@@ -15,13 +15,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Answer, Command, Context, Refused, perform};
+use super::{Answer, Command, Context, PATIENCE, Refused, perform, prepare};
 use crate::running::Running;
 
 /// The most bytes of a command.
 pub(super) const MAX_COMMAND_BYTES: u64 = 1 << 20;
-/// How long a command and its answer may take together.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Commands at one time; further ones wait in the kernel's queue.
 const MAX_AT_ONCE: usize = 8;
 /// The longest path of a socket that every system takes, in bytes.
@@ -119,9 +117,7 @@ impl Socket {
             }
             let (running, context) = (running.clone(), context.clone());
             tokio::spawn(async move {
-                if timeout(PATIENCE, talk(stream, &running, &*context)).await.is_err() {
-                    tracing::warn!("control.timeout");
-                }
+                talk(stream, &running, &*context).await;
                 drop(place);
             });
         }
@@ -143,14 +139,19 @@ impl Drop for Socket {
 }
 
 async fn talk(mut stream: UnixStream, running: &Running, context: &(dyn Fn() -> Context + Send + Sync)) {
-    let reply = match read(&mut stream).await {
-        Ok(command) => obey(command, running, context()).await,
-        Err(message) => Reply::Refused(Refused { message }),
+    let reply = async {
+        match timeout(PATIENCE, read(&mut stream)).await? {
+            Ok(command) => timeout(command.patience(), obey(command, running, context())).await,
+            Err(message) => Ok(Reply::Refused(Refused { message })),
+        }
     };
+    let Ok(reply) = reply.await else { return tracing::warn!("control.timeout") };
     let mut line = serde_json::to_vec(&reply).expect("a reply has only text keys and writes to memory");
     line.push(b'\n');
-    if let Err(error) = stream.write_all(&line).await {
-        tracing::warn!(%error, "control.unheard");
+    match timeout(PATIENCE, stream.write_all(&line)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "control.unheard"),
+        Err(_elapsed) => tracing::warn!("control.timeout"),
     }
 }
 
@@ -168,7 +169,12 @@ pub(crate) async fn done(
     context: Context,
 ) -> Result<Result<Answer, Refused>, crate::store::StoreError> {
     let told = command.told();
-    let done = running.store.write(move |tx| perform(tx, &command, &context)).await?;
+    let prepared = running.store.read(move |conn| Ok((prepare(conn, &command, &context)?, command, context))).await?;
+    let (prepared, command, context) = prepared;
+    let done = match prepared {
+        Ok(prepared) => running.store.write(move |tx| perform(tx, &command, prepared, &context)).await?,
+        Err(refused) => Err(refused),
+    };
     match &done {
         Ok(_answer) => {
             tracing::info!(command = told, "control.done");

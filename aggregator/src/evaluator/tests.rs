@@ -48,6 +48,7 @@ fn fleet(folder: &Path) -> Fleet {
             public_url: None,
             webhook_allow: Vec::new(),
         },
+        report: crate::definition::ReportSettings::default(),
         regions: REGIONS.iter().map(|id| Region { id: id.parse().unwrap(), name: (*id).into() }).collect(),
         customers: vec![Customer { id: "acme".parse().unwrap(), name: "Acme".into(), timezone: "UTC".into() }],
         services: vec![Service {

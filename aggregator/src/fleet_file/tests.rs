@@ -97,6 +97,10 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(fleet.aggregator.database, Path::new("/etc/nines/nines.db"));
     let (fleet, _) = parse("[aggregator]\ndatabase = '/srv/n.db'", Path::new("/etc/nines/fleet.toml")).unwrap();
     assert_eq!(fleet.aggregator.database, Path::new("/srv/n.db"));
+    assert_eq!(fleet.report.key(&fleet.aggregator), Path::new("/srv/n.db.report-key"), "beside the database");
+    let (fleet, _) = parse("[report]\nkey = 'k'\nfolder = 'out'", Path::new("/etc/nines/fleet.toml")).unwrap();
+    assert_eq!(fleet.report.key(&fleet.aggregator), Path::new("/etc/nines/k"));
+    assert_eq!(fleet.report.folder.as_deref(), Some(Path::new("/etc/nines/out")));
 }
 
 /// A service with one check, before which `slo` and after which `more` is written.

@@ -7,6 +7,8 @@
 //!
 //! Reading and making happen beside the writer, in a snapshot; [`keep`] is the small part that needs the writer.
 
+use std::collections::BTreeMap;
+
 use nines_shared::id::{CheckId, CustomerId, ServiceId};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{Connection, Transaction};
@@ -23,7 +25,7 @@ use crate::store::{StoreError, definitions};
 use crate::words;
 
 /// What a report says of itself or of its making, and not of the service: no difference between two revisions.
-const NOT_FIGURES: [&str; 6] = ["revision", "state", "restatement", "basis", "signed_by", "as_of"];
+pub(super) const NOT_FIGURES: [&str; 6] = ["revision", "state", "restatement", "basis", "signed_by", "as_of"];
 
 /// A month of a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,36 @@ pub fn standing(
         .max_by_key(|other| other.revision);
     let due = if last.is_some_and(|last| last.revision == kept.revision) { due(conn, &kept, &report)? } else { None };
     Ok(Standing { report, kept: Some((kept, text)), due })
+}
+
+/// A revision that is on record.
+///
+/// # Errors
+/// What the store says.
+pub fn revision(conn: &Connection, kept: &Kept) -> Result<Standing, StoreError> {
+    let found = reports::find(conn, &kept.customer, &kept.month, Some(kept.revision))?;
+    let (kept, text) = found.ok_or_else(|| StoreError::Unreadable {
+        what: format!("report {} {} revision {}", kept.customer, kept.month, kept.revision),
+        why: "it is gone".to_owned(),
+    })?;
+    Ok(Standing { report: read(&kept, &text)?, kept: Some((kept, text)), due: None })
+}
+
+/// Every report whose last revision is to be restated, and why.
+///
+/// # Errors
+/// What the store says.
+pub fn all_due(conn: &Connection) -> Result<Vec<(Kept, Due)>, StoreError> {
+    let mut last: BTreeMap<(CustomerId, String), Kept> = BTreeMap::new();
+    for kept in reports::list(conn, None)? {
+        last.insert((kept.customer.clone(), kept.month.clone()), kept);
+    }
+    let mut all = Vec::new();
+    for kept in last.into_values() {
+        let report = revision(conn, &kept)?.report;
+        all.extend(due(conn, &kept, &report)?.map(|due| (kept, due)));
+    }
+    Ok(all)
 }
 
 /// Whose month it is, where it is one and all of it.
@@ -260,6 +292,14 @@ pub fn draft(
         digest: fingerprint::of(text.as_bytes()),
     };
     Ok(Drafted::Ready(Box::new(Draft { report, kept, text })))
+}
+
+/// Whether a month's report is complete at `now`. Reads no samples but the last of each region.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn is_complete(conn: &Connection, month: &Month, now: Timestamp) -> Result<bool, ReportError> {
+    Ok(complete(conn, month, now)?.is_some())
 }
 
 /// The plan of a month's report where that is complete at `now`.

@@ -119,6 +119,52 @@ async fn a_file_that_changes_is_taken_up_and_a_bad_one_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn a_month_that_turns_final_while_the_server_was_away_is_frozen_published_and_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &["shop-home"]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let told = "[report]\nfolder = \"out\"\n\
+        [[channel]]\nid = \"desk\"\nwebhook = { url = \"http://127.0.0.1:9/\" }\n[[route]]\nchannels = [\"desk\"]\n";
+    std::fs::write(&file, format!("{text}{told}")).unwrap();
+    let at = |text: &str| crate::uptime::calendar::instant(text).unwrap();
+    let served = async |now: &str| {
+        let options = Options { clock: Clock::manual(at(now)), ..Options::default() };
+        start(read(&file), options).await.unwrap()
+    };
+    served("2026-10-15T00:00:00Z").await.stop().await.unwrap();
+    let early = served("2026-11-03T23:59:59Z").await;
+    assert_eq!(early.running.store.read(|conn| crate::store::reports::list(conn, None)).await.unwrap(), []);
+    early.stop().await.unwrap();
+    for _twice in 0..2 {
+        let served = served("2026-11-04T00:00:00Z").await;
+        let out = folder.path().join("out");
+        let published = async {
+            while !out.join("acme-2026-10-r1.json").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(SOON, published).await.unwrap();
+        let kept = served.running.store.read(|conn| crate::store::reports::list(conn, None)).await.unwrap();
+        let names: Vec<_> = kept.iter().map(|kept| (kept.month.as_str(), kept.revision)).collect();
+        assert_eq!(names, [("2026-10", 1)], "september had ended when the customer came");
+        let bytes = std::fs::read(out.join("acme-2026-10-r1.html")).unwrap();
+        let signature = std::fs::read_to_string(out.join("acme-2026-10-r1.html.minisig")).unwrap();
+        let key = Key::at(&folder.path().join("nines.db.report-key")).unwrap();
+        let comment = key.public().verify(&bytes, &signature).unwrap().to_owned();
+        assert!(comment.contains("acme") && comment.ends_with("revision 1 final"), "{comment}");
+        let letters = served.running.store.read(|conn| crate::store::outbox::next(conn, 8)).await.unwrap();
+        let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
+        assert_eq!(letter.idempotency_key(), "report-acme-2026-10.1");
+        assert!(
+            letter.body.contains(r#""kind":"report""#) && letter.body.contains(r#""event":"final""#),
+            "{}",
+            letter.body
+        );
+        served.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_changes_is_taken_up_although_the_fleet_file_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let (file, token) = (write(folder.path(), &["shop-home"]), folder.path().join("token"));

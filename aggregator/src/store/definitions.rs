@@ -281,6 +281,15 @@ pub fn customers(conn: &Connection) -> Result<Vec<Customer>, StoreError> {
     present(conn)
 }
 
+/// The customers of the file last loaded, and since when each is known here: sorted by id.
+///
+/// # Errors
+/// As [`services`].
+pub fn customers_known(conn: &Connection) -> Result<Vec<(Customer, Timestamp)>, StoreError> {
+    let there = histories::<Customer>(conn)?.into_iter().filter(|(_id, history)| history.removed_at == Timestamp::MAX);
+    Ok(there.map(|(_id, history)| (history.last().clone(), history.first_loaded)).collect())
+}
+
 /// The regions of the file last loaded, sorted by id.
 ///
 /// # Errors

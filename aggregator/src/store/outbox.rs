@@ -1,6 +1,6 @@
 //! The table of the outbox: what is to be told, written in the transaction of the change it tells of.
 //!
-//! A row waits until its channel has accepted it or it was given up. Rows of one incident and channel are
+//! A row waits until its channel has accepted it or it was given up. Rows about one thing and channel are
 //! delivered in the order in which they were written, so that nothing is resolved before it was opened (INV-6).
 
 use nines_shared::id::{ChannelId, IdError};
@@ -30,13 +30,38 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (incident, channel, no) WHERE settled_at IS NULL;
 ";
 
+/// SQL of the fourth migration: letters about reports, which are no incidents.
+pub(super) const OF_REPORTS: &str = "
+CREATE TABLE outbox_of_both (
+  no         INTEGER PRIMARY KEY AUTOINCREMENT,
+  about      TEXT NOT NULL,              -- an incident's id, or what a report is called
+  incident   TEXT REFERENCES incident (id),
+  revision   INTEGER NOT NULL,
+  event      TEXT NOT NULL,
+  channel    TEXT NOT NULL,
+  body       TEXT NOT NULL,              -- what is sent, byte for byte, at every attempt
+  written_at INTEGER NOT NULL,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  due_at     INTEGER NOT NULL,
+  failure    TEXT,                       -- why the last attempt failed
+  settled_at INTEGER,                    -- when a channel accepted it or it was given up
+  delivered  INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (about, revision, channel)
+) STRICT;
+INSERT INTO outbox_of_both SELECT no, incident, incident, revision, event, channel, body, written_at, attempts,
+  due_at, failure, settled_at, delivered FROM outbox;
+DROP TABLE outbox;
+ALTER TABLE outbox_of_both RENAME TO outbox;
+CREATE INDEX outbox_waiting ON outbox (about, channel, no) WHERE settled_at IS NULL;
+";
+
 /// Something to tell one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// Its number: letters are written in this order.
     pub no: i64,
-    /// About which incident.
-    pub incident: IncidentId,
+    /// About what: an incident's id, or what a report is called.
+    pub about: String,
     /// Which of its changes.
     pub revision: u32,
     /// What happened.
@@ -58,7 +83,7 @@ pub struct Letter {
 impl Letter {
     /// The same for every attempt to deliver this change, whatever happens to us in between.
     pub fn idempotency_key(&self) -> String {
-        format!("{}.{}", self.incident, self.revision)
+        format!("{}.{}", self.about, self.revision)
     }
 }
 
@@ -92,18 +117,41 @@ pub fn write(
     letters: &[(ChannelId, String)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let id = incident.id.as_str();
+    put(tx, (id, Some(id)), (incident.revision, event.code()), letters, now)
+}
+
+/// Writes one letter for each of `letters` about a revision of the report called `about`.
+///
+/// # Errors
+/// What SQLite says.
+pub fn write_of_report(
+    tx: &Transaction<'_>,
+    (about, revision, event): (&str, u32, &str),
+    letters: &[(ChannelId, String)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    put(tx, (about, None), (revision, event), letters, now)
+}
+
+fn put(
+    tx: &Transaction<'_>,
+    (about, incident): (&str, Option<&str>),
+    (revision, event): (u32, &str),
+    letters: &[(ChannelId, String)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO outbox (incident, revision, event, channel, body, written_at, due_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO outbox (about, incident, revision, event, channel, body, written_at, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
     )?;
     for (channel, body) in letters {
-        let key = params![incident.id.as_str(), incident.revision, event.code(), channel.as_str(), body, now.as_ms()];
-        statement.execute(key)?;
+        statement.execute(params![about, incident, revision, event, channel.as_str(), body, now.as_ms()])?;
     }
     Ok(())
 }
 
-/// The letters that are next for their incident and channel, in the order in which they are due; at most
+/// The letters that are next for what they are about and their channel, in the order in which they are due; at most
 /// `per_channel` of each channel, so that one with a long queue hides no other. Those not yet due too: the first
 /// tells how long to wait.
 ///
@@ -113,8 +161,8 @@ pub fn next(conn: &Connection, per_channel: u32) -> Result<Vec<Letter>, StoreErr
     let mut statement = conn.prepare_cached(
         "WITH head AS (
            SELECT *, row_number() OVER (PARTITION BY channel ORDER BY due_at, no) AS place FROM outbox
-           WHERE no IN (SELECT min(no) FROM outbox WHERE settled_at IS NULL GROUP BY incident, channel))
-         SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure
+           WHERE no IN (SELECT min(no) FROM outbox WHERE settled_at IS NULL GROUP BY about, channel))
+         SELECT no, about, revision, event, channel, body, written_at, attempts, due_at, failure
          FROM head WHERE place <= ?1 ORDER BY due_at, no",
     )?;
     let rows = statement.query_and_then([per_channel], read)?;
@@ -150,7 +198,7 @@ pub fn waiting(conn: &Connection) -> Result<u64, StoreError> {
 /// As [`next`].
 pub fn about(conn: &Connection, incident: &IncidentId) -> Result<Vec<(Letter, Settled)>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT no, incident, revision, event, channel, body, written_at, attempts, due_at, failure, settled_at, delivered
+        "SELECT no, about, revision, event, channel, body, written_at, attempts, due_at, failure, settled_at, delivered
          FROM outbox WHERE incident = ?1 ORDER BY no",
     )?;
     let rows = statement.query_and_then([incident.as_str()], |row| {
@@ -188,8 +236,9 @@ pub fn keep_attempt(tx: &Transaction<'_>, no: i64, attempt: &Attempt, now: Times
                 "UPDATE outbox SET settled_at = ?2, delivered = 1, failure = NULL WHERE {waiting} RETURNING incident"
             );
             let mut statement = tx.prepare_cached(&sql)?;
-            let settled = statement.query_row(params![no, now.as_ms()], |row| row.get::<_, String>(0)).optional()?;
-            if let Some(id) = settled {
+            let settled =
+                statement.query_row(params![no, now.as_ms()], |row| row.get::<_, Option<String>>(0)).optional()?;
+            if let Some(id) = settled.flatten() {
                 incidents::mark_notified(tx, &id.parse().map_err(|e| unreadable(no, &e))?, now)?;
             }
         }
@@ -201,7 +250,7 @@ pub fn keep_attempt(tx: &Transaction<'_>, no: i64, attempt: &Attempt, now: Times
             let mut statement = tx.prepare_cached(
                 "UPDATE outbox SET settled_at = ?2, failure = ?3, attempts = attempts + (no = ?1)
                  WHERE settled_at IS NULL AND ?1 <= no
-                   AND (incident, channel) = (SELECT incident, channel FROM outbox WHERE no = ?1)",
+                   AND (about, channel) = (SELECT about, channel FROM outbox WHERE no = ?1)",
             )?;
             statement.execute(params![no, now.as_ms(), failure])?;
         }
@@ -213,7 +262,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Letter, StoreError> {
     let no = row.get(0)?;
     Ok(Letter {
         no,
-        incident: row.get::<_, String>(1)?.parse().map_err(|e| unreadable(no, &e))?,
+        about: row.get(1)?,
         revision: row.get(2)?,
         event: row.get(3)?,
         channel: row.get::<_, String>(4)?.parse().map_err(|e: IdError| unreadable(no, &e))?,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[samples::TABLES, definitions::TABLES, probes::TABLES, incidents::TABLES, outbox::TABLES],
     &[definitions::maintenance::AFTERWARDS],
     &[reports::TABLES],
+    &[outbox::OF_REPORTS],
 ];
 
 /// The version of this program's tables.

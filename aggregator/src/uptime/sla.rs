@@ -61,7 +61,7 @@ pub enum Kept {
 }
 
 impl Kept {
-    fn of(objective_ppm: u32, cases: Cases<Option<u32>>) -> Self {
+    pub(crate) fn of(objective_ppm: u32, cases: Cases<Option<u32>>) -> Self {
         // A floored ratio is at least a whole number exactly if the ratio itself is.
         match (cases.worst, cases.best) {
             (Some(worst), _) if objective_ppm <= worst => Self::Met,
@@ -121,7 +121,7 @@ impl Delivered {
 }
 
 /// The credit of the lowest tier that `ppm` is under; 0 where it is under none.
-fn credit(tiers: &[Credit], ppm: u32) -> u32 {
+pub(crate) fn credit(tiers: &[Credit], ppm: u32) -> u32 {
     let due = tiers.iter().filter(|tier| ppm < tier.below_ppm);
     due.min_by_key(|tier| (tier.below_ppm, std::cmp::Reverse(tier.percent))).map_or(0, |tier| tier.percent)
 }

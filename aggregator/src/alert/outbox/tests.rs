@@ -144,6 +144,7 @@ impl Office {
                 public_url: None,
                 webhook_allow: vec![allow.parse().unwrap()],
             },
+            report: crate::definition::ReportSettings::default(),
             regions: Vec::new(),
             customers: Vec::new(),
             services: Vec::new(),

@@ -62,6 +62,8 @@ fn send(fleet: &Fleet, samples: Vec<Sample>, imported: &mut Imported) -> Result<
         other @ (Answer::Invited(_)
         | Answer::MaintenanceAdded { .. }
         | Answer::MaintenanceCancelled { .. }
+        | Answer::ReportKept { .. }
+        | Answer::ReportUnchanged { .. }
         | Answer::Done) => Err(Failure::Unavailable(format!("the server gave another answer: {other:?}"))),
     }
 }

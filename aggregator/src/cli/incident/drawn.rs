@@ -257,7 +257,7 @@ mod tests {
         let incident = incident();
         let letter = Letter {
             no: 1,
-            incident: incident.id.clone(),
+            about: incident.id.to_string(),
             revision: 1,
             event: "opened".into(),
             channel: "oncall".parse().unwrap(),

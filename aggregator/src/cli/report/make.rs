@@ -1,0 +1,154 @@
+//! `nines report` itself: one report, or those of all customers.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use nines_shared::id::{CustomerId, ServiceId};
+use nines_shared::time::{Clock, Span, Timestamp};
+
+use crate::cli::when::When;
+use crate::cli::{Failure, Global, progress};
+use crate::report::life::{self, Standing};
+use crate::report::sign::Key;
+use crate::report::{Format, ReportRequest, Time, files};
+use crate::store::Store;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Make {
+    /// A calendar month in the customer's time zone, such as 2026-10
+    #[arg(long, value_name = "YYYY-MM", conflicts_with_all = ["from", "to"])]
+    month: Option<String>,
+    /// From then on: RFC 3339, or how long ago, such as -24h
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    from: Option<When>,
+    /// Up to then [default: now]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, requires = "from")]
+    to: Option<When>,
+    /// Whose report; may be left out where there is one customer only
+    #[arg(long, value_name = "ID")]
+    customer: Option<CustomerId>,
+    /// Only this service
+    #[arg(long, value_name = "ID")]
+    service: Option<ServiceId>,
+    /// This frozen revision of the month, instead of the last one
+    #[arg(long, value_name = "N", requires = "month", conflicts_with = "service")]
+    revision: Option<u32>,
+    /// The reports of all customers, in every format, into the folder --out
+    #[arg(long, requires = "month", conflicts_with_all = ["customer", "service", "format", "revision"])]
+    all_customers: bool,
+    /// How it is written [default: what the ending of --out says, else json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The file to write, with its signature beside it; - for stdout
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
+    let now = Clock::system().now();
+    if let (true, Some(month)) = (args.all_customers, &args.month) {
+        return super::all::run(month, &args.out, global, now);
+    }
+    let (format, time) = (args.format()?, args.time(now)?);
+    let fleet = global.fleet()?;
+    let environment = fleet.environment.clone();
+    let request = ReportRequest { environment, time, customer: args.customer, service: args.service };
+    let store = Store::open_read_only(&fleet.aggregator.database)?;
+    let spinner = progress::working("reading samples");
+    let made = || store.read_blocking(|conn| Ok(life::standing(conn, &request, args.revision, now)));
+    let mut standing = made()??;
+    if let (Time::Month(month), None) = (&request.time, &request.service) {
+        if standing.kept.is_none()
+            && standing.report.complete
+            && super::freeze(&fleet, &standing.report.customer, month)
+        {
+            standing = made()??;
+        }
+        super::tell_due(&standing, month);
+    }
+    spinner.finish_and_clear();
+    if crate::archive::is_stdio(&args.out) {
+        return print(&standing.written(format)).map_err(|error| Failure::Io(format!("stdout: {error}")));
+    }
+    let key = Key::at(&fleet.report.key(&fleet.aggregator))?;
+    write(&args.out, &standing, format, &key)
+}
+
+fn write(path: &Path, standing: &Standing, format: Format, key: &Key) -> Result<(), Failure> {
+    files::write_signed(path, standing.written(format).as_bytes(), &files::comment(&standing.report), key)
+        .map_err(|error| Failure::Io(format!("{}: {error}", path.display())))
+}
+
+impl Make {
+    fn time(&self, now: Timestamp) -> Result<Time, Failure> {
+        match (&self.month, self.from) {
+            (Some(month), _) => Ok(Time::Month(month.clone())),
+            (None, Some(from)) => {
+                Ok(Time::Window(Span { from: from.at(now), to: self.to.map_or(now, |to| to.at(now)) }))
+            }
+            (None, None) => {
+                let message = "a report of when? --month YYYY-MM, or --from T [--to T], such as --from -24h";
+                Err(Failure::Usage(message.to_owned()))
+            }
+        }
+    }
+
+    /// As asked for, else as the file's ending says. An ending that says something else is not written over with
+    /// what it does not say.
+    fn format(&self) -> Result<Format, Failure> {
+        let said = self.format.or_else(|| Format::of_ending(&self.out));
+        match (said, self.out.extension()) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(Format::default()),
+            (None, Some(ending)) => Err(Failure::Usage(format!(
+                "a report is not written as {}: --out FILE.json or FILE.html, or say which with --format",
+                ending.display()
+            ))),
+        }
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough: `nines report … | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::run_with;
+
+    fn refused(arguments: &[&str]) -> String {
+        let typed = ["nines", "report"].iter().chain(arguments);
+        match run_with(typed) {
+            Err(Failure::Usage(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_ending_that_is_not_written_is_wrong_usage() {
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["pdf", "csv", "md"] {
+            let file = folder.path().join(format!("x.{ending}"));
+            let message = refused(&["--from", "-1h", "--out", file.to_str().unwrap()]);
+            assert!(message.contains(ending) && message.contains("json") && message.contains("html"), "{message}");
+            assert!(!file.exists());
+        }
+    }
+
+    #[test]
+    fn without_a_window_both_ways_to_name_one_are_told() {
+        let message = refused(&[]);
+        assert!(["--month", "--from", "--to"].iter().all(|way| message.contains(way)), "{message}");
+    }
+
+    #[test]
+    fn reports_of_all_customers_need_a_month_and_a_folder() {
+        assert!(refused(&["--all-customers"]).contains("--month"));
+        assert!(refused(&["--all-customers", "--month", "2026-10"]).contains("--out"));
+    }
+}
