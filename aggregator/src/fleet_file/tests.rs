@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use nines_shared::check::{BasicAuth, HttpAuth, Question};
+use nines_shared::check::{BasicAuth, HttpAuth, MustFail, Question};
+use nines_shared::sample::Reason;
 use nines_shared::secret::Secret;
 use proptest::prelude::*;
 
@@ -80,6 +81,15 @@ fn the_example_is_good_and_says_what_it_seems_to() {
     assert_eq!((home.interval_ms, home.timeout_ms, home.quorum, home.recheck_ms), (30_000, 10_000, 2, 30_000));
     let Question::Http(api) = &fleet.checks[1].question else { panic!("shop-api asks by HTTP") };
     assert_eq!(api.headers[0].0, "content-type", "headers keep the file's order");
+    let expect = &api.expect;
+    assert_eq!((expect.version.len(), expect.body_lacks.len(), expect.json.len()), (2, 2, 3));
+    assert_eq!(expect.body_size.map(|size| (size.min, size.max)), Some((Some(20), Some(32 << 10))));
+    assert_eq!(expect.json[1].to_string(), "json $.queues[*].depth is at least 0 and is below 1000, every one");
+    assert_eq!((expect.within.first_byte_ms, expect.within.tls_ms), (Some(1_000), None));
+    assert!(expect.certificate.is_some());
+    let plain = fleet.checks.iter().find(|check| check.id.as_str() == "shop-plain-port").unwrap();
+    let refused = vec![Reason::ConnectRefused, Reason::ConnectTimeout];
+    assert_eq!(plain.must_fail, Some(MustFail::With(refused)));
     assert_eq!(fleet.checks[2].regions.len(), 3, "without regions: all of them");
     let ChannelKind::Webhook { secret, .. } = &fleet.channels[0].kind;
     assert_eq!(secret, &Some(Secret::Env("NINES_HOOK_SECRET".to_owned())));

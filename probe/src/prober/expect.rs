@@ -294,3 +294,6 @@ fn judge_certificate(expect: &TlsExpect, seen: Seen<'_>) -> Judgement {
         Err(failure) => Judgement::Unmet(Shortfall::new(failure.reason, failure.phase, failure.detail)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@
 mod dns;
 mod grpc;
 mod http;
+mod http2_faults;
+mod http_evidence;
+mod http_faults;
 mod icmp;
 mod names;
 mod parts;

@@ -52,10 +52,11 @@ pub struct Evidence {
 impl Evidence {
     /// Leaves out parts, the least telling first, until the rest is at most [`MAX_EVIDENCE_BYTES`] as JSON.
     pub fn bound(&mut self) {
-        let parts: [fn(&mut Self); 6] = [
+        let parts: [fn(&mut Self); 7] = [
             |evidence| evidence.tls.iter_mut().flat_map(|tls| &mut tls.chain).for_each(|one| one.names.truncate(10)),
             |evidence| evidence.response.iter_mut().for_each(|response| response.leave_out_headers()),
             |evidence| evidence.expectations.retain(|one| one.verdict != Judged::Met),
+            |evidence| evidence.expectations.truncate(10),
             |evidence| evidence.response = None,
             |evidence| evidence.tls.iter_mut().for_each(|tls| tls.chain.truncate(2)),
             |evidence| *evidence = Self { address: evidence.address, ..Self::default() },

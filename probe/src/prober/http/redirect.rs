@@ -63,4 +63,17 @@ mod tests {
             assert_eq!(method_after(status, &before), after, "{status} {before}");
         }
     }
+
+    #[test]
+    fn fuzz_a_redirect_leads_to_the_web_or_nowhere_and_as_a_url_it_leads_there_again() {
+        let base: Url = "https://shop.example/a/b?c".parse().unwrap();
+        bolero::check!().with_iterations(5_000).for_each(|location: &[u8]| {
+            let Ok(url) = destination(&base, Some(location)) else { return };
+            assert!(matches!(url.scheme(), "http" | "https") && url.host().is_some(), "{url}");
+            assert!(url.port_or_known_default().is_some());
+            assert_eq!(destination(&base, Some(url.as_str().as_bytes())).as_ref(), Ok(&url));
+            // What is shown of it has no line end and no user that could pass for a host.
+            assert!(!nines_shared::check::shown_url(&url).contains(char::is_control));
+        });
+    }
 }

@@ -117,6 +117,17 @@ pub(super) async fn endless(first: &'static [u8]) -> SocketAddr {
     .await
 }
 
+/// Sends `first` and then `again` as fast as it is taken, for ever.
+pub(super) async fn repeating(first: &'static [u8], again: &'static [u8]) -> SocketAddr {
+    serving(move |mut stream| async move {
+        request(&mut stream).await;
+        let _gone = stream.write_all(first).await;
+        let again = again.repeat(4_096 / again.len());
+        while stream.write_all(&again).await.is_ok() {}
+    })
+    .await
+}
+
 /// Takes connections and says nothing.
 pub(super) async fn silent() -> SocketAddr {
     serving(|stream| async move {
