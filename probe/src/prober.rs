@@ -42,6 +42,9 @@ use record::Record;
 use resolve::Resolver;
 use trust::Trusts;
 
+/// Whether this build speaks HTTP/3: the cargo feature `http3`.
+pub const SPEAKS_HTTP3: bool = cfg!(feature = "http3");
+
 /// How long a retry waits: immediate ones would all meet the same hiccup.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 

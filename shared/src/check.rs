@@ -406,7 +406,8 @@ impl Question {
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
             Self::Http(http) => http.secrets().collect(),
-            Self::Dns(_) | Self::Tls(_) | Self::Tcp(_) | Self::Icmp(_) | Self::Grpc(_) => Vec::new(),
+            Self::Tls(tls) => tls.client_certificate.iter().map(|shown| &shown.key).collect(),
+            Self::Dns(_) | Self::Tcp(_) | Self::Icmp(_) | Self::Grpc(_) => Vec::new(),
         }
     }
 

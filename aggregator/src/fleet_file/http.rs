@@ -1,5 +1,6 @@
 //! `check.http`: a request. What is expected of its response is [`super::http_expect`]'s.
 
+use nines_probe::prober::SPEAKS_HTTP3;
 use nines_shared::check::{BasicAuth, HttpAuth, HttpQuestion, HttpVersion, SecretHeader};
 use url::Url;
 
@@ -7,7 +8,7 @@ use super::reader::{Table, Value};
 use super::{ca, client_certificate, http_expect, proxy, reach, secret, secrets};
 
 const VERSIONS: &[(&str, HttpVersion)] =
-    &[("any", HttpVersion::Any), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
+    &[("any", HttpVersion::Any), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2), ("3", HttpVersion::Http3)];
 
 /// The question that `value` describes. What is wrong in it is noted, which refuses the file, and stood in
 /// for here, so that the rules of the rest are looked at too.
@@ -27,7 +28,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<HttpQuestion> {
         client_certificate: table.get("client_certificate").and_then(|value| client_certificate::read(&value)),
         proxy: table.get("proxy").and_then(|value| proxy::read(&value)),
         body,
-        version: table.get("version").and_then(|value| value.one_of(VERSIONS)).unwrap_or(harmless.version),
+        version: table.get("version").and_then(|value| version(&value)).unwrap_or(harmless.version),
         redirects: table.get("redirects").and_then(|value| value.whole()).unwrap_or(harmless.redirects),
         max_body_bytes: table.get("max_body").and_then(|value| value.size_bytes()).unwrap_or(harmless.max_body_bytes),
         ca_pem: table.get("ca").and_then(|value| ca::read(&value)),
@@ -35,6 +36,15 @@ pub(super) fn read(value: &Value<'_>) -> Option<HttpQuestion> {
     };
     table.finish();
     Some(question)
+}
+
+fn version(value: &Value<'_>) -> Option<HttpVersion> {
+    let version = value.one_of(VERSIONS)?;
+    if version == HttpVersion::Http3 && !SPEAKS_HTTP3 {
+        let mend = "build nines and nines-probe with the cargo feature http3".to_owned();
+        value.notes.warn(&value.spot, "a probe that was built like this speaks no HTTP/3: inconclusive", Some(mend));
+    }
+    Some(version)
 }
 
 /// A URL of the web. A user in it is warned of, mended by `mend`.

@@ -239,6 +239,13 @@ fn the_secrets_of_a_check_are_read_by_name() {
 }
 
 #[test]
+fn http3_is_warned_of_where_nobody_would_speak_it() {
+    let text = shop("", "", "").replace("shop.example/'", "shop.example/', version = '3'");
+    let warned = good(&text).1.iter().map(Finding::to_string).collect::<String>();
+    assert_eq!(warned.contains("cargo feature http3"), !nines_probe::prober::SPEAKS_HTTP3, "{warned}");
+}
+
+#[test]
 fn json_is_a_body_that_says_its_type() {
     let asked = |http: &str| {
         let (fleet, _) = good(&shop("", "", "").replace("shop.example/'", &format!("shop.example/', {http}")));

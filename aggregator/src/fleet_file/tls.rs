@@ -3,7 +3,7 @@
 use nines_shared::check::{HostPort, OcspExpect, StartTls, TlsExpect, TlsQuestion, TlsVersion};
 
 use super::reader::Value;
-use super::{ca, reach};
+use super::{ca, client_certificate, reach};
 
 /// Below these no handshake is made, so that nothing older can be the lowest that is acceptable.
 const SPOKEN: &[(&str, TlsVersion)] = &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
@@ -22,6 +22,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
     let reach = reach::read(&table);
     let server_name = table.get_if("server_name", server_name);
     let ca_pem = table.get_if("ca", ca::read);
+    let client_certificate = table.get_if("client_certificate", client_certificate::read);
     let expect = table.get_or("expect", TlsExpect::default(), expect);
     let pinned = expect.as_ref().is_some_and(|expect| !expect.pins.is_empty());
     let verify = table.get_or("verify", true, |value| verify(value, pinned));
@@ -30,6 +31,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
         reach: reach?,
         server_name: server_name?,
         ca_pem: ca_pem?,
+        client_certificate: client_certificate?,
         starttls: starttls?,
         verify: verify?,
         expect: expect?,

@@ -28,6 +28,10 @@ use super::trust::Alpn;
 pub(crate) use answer::Answer;
 pub(crate) use hello::Asked;
 pub(crate) use learn::learn;
+#[cfg(feature = "http3")]
+pub(crate) use missing::explain as explain_missing;
+#[cfg(feature = "http3")]
+pub(crate) use refusal::of_tls;
 pub(crate) use refusal::{reason_of, tls_error};
 pub(crate) use session::Session;
 
@@ -45,6 +49,8 @@ pub(crate) struct Terms<'t> {
     pub(crate) starttls: Option<StartTls>,
     /// Whether a chain that is not valid for the name fails the handshake.
     pub(crate) verify: bool,
+    /// Whether this goes through a tunnel: then no second connection leads to the target from here.
+    pub(crate) tunnelled: bool,
     /// What to show where the target wants a certificate of ours; nothing where `None`.
     pub(crate) client: Option<&'t Arc<dyn ResolvesClientCert>>,
 }
@@ -52,7 +58,8 @@ pub(crate) struct Terms<'t> {
 impl<'t> Terms<'t> {
     /// A handshake with `name` that Mozilla's roots must vouch for, without ALPN.
     pub(crate) const fn with(name: &'t Host<&'t str>) -> Self {
-        Self { name, ca_pem: None, alpn: Alpn::None, protocol: None, starttls: None, verify: true, client: None }
+        let (ca_pem, protocol, starttls, client) = (None, None, None, None);
+        Self { name, ca_pem, alpn: Alpn::None, protocol, starttls, verify: true, tunnelled: false, client }
     }
 }
 
@@ -91,7 +98,7 @@ pub(crate) async fn secure(
             let session = record.session.insert(Session::refused(witness, now));
             let failure = refusal::of_handshake(&error, session.shown());
             let missing = failure.reason == Reason::TlsUnknownIssuer;
-            if !missing && !legacy::is_suspected(&error) {
+            if terms.tunnelled || !missing && !legacy::is_suspected(&error) {
                 return Err(failure);
             }
             record.foregone = Some(failure.clone());

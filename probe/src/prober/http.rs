@@ -8,13 +8,20 @@ mod body;
 mod credentials;
 mod evidence;
 mod exchange;
+#[cfg(feature = "http3")]
+mod http3;
 mod proxy;
 mod redirect;
 mod request;
 
+#[cfg(feature = "http3")]
+use std::sync::Arc;
+
 use hyper::header::LOCATION;
 use nines_shared::check::{HttpQuestion, HttpVersion, shown_url};
 use nines_shared::sample::{Phase, Reason};
+#[cfg(feature = "http3")]
+use rustls::client::ResolvesClientCert;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
@@ -22,7 +29,6 @@ use url::{Host, Url};
 use super::failure::Failure;
 use super::handshake::{self, Terms};
 use super::record::Record;
-use super::secrets::Redactions;
 use super::trust::Alpn;
 use super::{Look, client_certificate, connect, expect};
 pub(super) use evidence::gather;
@@ -39,25 +45,12 @@ pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
-    let redactions = look.redactions(question);
-    let ended = follow(look, question, &redactions, record).await;
-    // What the detail quotes of the response may be what it was sent.
-    ended.map_err(|failure| Failure { detail: redactions.text(failure.detail), ..failure })
-}
-
-/// Asks hop by hop.
-async fn follow(
-    look: &Look<'_>,
-    question: &HttpQuestion,
-    redactions: &Redactions,
-    record: &mut Record,
-) -> Result<(), Failure> {
     let credentials = credentials::headers(look, question)?;
     let via = question.proxy.as_ref().map(|proxy| Via::new(look, proxy)).transpose()?;
     let mut target = Target::first(question, &credentials, via.as_ref());
     let mut followed = 0;
     loop {
-        record.hop(redactions.text(shown_url(&target.url)));
+        record.hop(shown_url(&target.url));
         let Some(next) = hop(look, question, &target, record).await? else { return judge(look, question, record) };
         if followed == question.redirects {
             let detail = format!("redirected more than {followed} times; the next would be {}", shown_url(&next.url));
@@ -87,6 +80,13 @@ async fn hop<'q>(
         Some(_) | None => None,
     };
     let secure = target.url.scheme() == "https";
+    if question.version == HttpVersion::Http3 {
+        #[cfg(feature = "http3")]
+        if secure {
+            return over_quic(look, question, target, client.as_ref(), record).await;
+        }
+        return Err(no_http3(secure));
+    }
     let tcp = match target.via {
         None => connect::open(look, &host, port, question.reach, record).await?,
         Some(via) if secure => via.tunnel(look, &host, port, record).await?,
@@ -99,10 +99,24 @@ async fn hop<'q>(
         return if target.via.is_some() { proxy::unless_refused(ended, record) } else { ended };
     }
     let (ca_pem, alpn) = (question.ca_pem.as_deref(), alpn(question.version));
-    let terms = Terms { ca_pem, alpn, client: client.as_ref(), ..Terms::with(&host) };
+    let tunnelled = target.via.is_some();
+    let terms = Terms { ca_pem, alpn, tunnelled, client: client.as_ref(), ..Terms::with(&host) };
     let tls = handshake::secure(look, tcp, terms, ask.record).await?;
     let protocol = agreed(&tls, question.version)?;
     ask.over(tls, protocol).await
+}
+
+/// One request over HTTP/3.
+#[cfg(feature = "http3")]
+async fn over_quic<'q>(
+    look: &Look<'_>,
+    question: &'q HttpQuestion,
+    target: &Target<'q>,
+    client: Option<&Arc<dyn ResolvesClientCert>>,
+    record: &mut Record,
+) -> Result<Option<Target<'q>>, Failure> {
+    let quic = http3::open(look, question, host_port(&target.url)?, client, record).await?;
+    http3::over(exchange::Ask { question, target, trace: look.trace, record }, quic).await
 }
 
 /// The protocol to speak without TLS; nobody agrees on one there.
@@ -114,7 +128,17 @@ fn plain(version: HttpVersion, through_proxy: bool) -> Result<Protocol, Failure>
             Err(Failure::ours(Reason::Unsupported, Phase::FirstByte, detail))
         }
         HttpVersion::Http2 => Ok(Protocol::Http2),
+        HttpVersion::Http3 => Err(no_http3(false)),
     }
+}
+
+/// Why HTTP/3 is not spoken here.
+fn no_http3(secure: bool) -> Failure {
+    let detail = match secure {
+        true => "this probe was built without HTTP/3; build it with the cargo feature http3",
+        false => "HTTP/3 is spoken over TLS only, and the check was redirected to where there is none",
+    };
+    Failure::ours(Reason::Unsupported, Phase::Connect, detail)
 }
 
 fn host_port(url: &Url) -> Result<(Host<&str>, u16), Failure> {
@@ -132,6 +156,7 @@ const fn alpn(version: HttpVersion) -> Alpn {
         HttpVersion::Any => Alpn::Any,
         HttpVersion::Http1 => Alpn::Http1,
         HttpVersion::Http2 => Alpn::Http2,
+        HttpVersion::Http3 => Alpn::Http3,
     }
 }
 
@@ -140,7 +165,7 @@ fn agreed(tls: &TlsStream<TcpStream>, wanted: HttpVersion) -> Result<Protocol, F
     match (tls.get_ref().1.alpn_protocol(), wanted) {
         (Some(b"h2"), HttpVersion::Any | HttpVersion::Http2) => Ok(Protocol::Http2),
         (_, HttpVersion::Any | HttpVersion::Http1) => Ok(Protocol::Http1),
-        (_, HttpVersion::Http2) => {
+        (_, HttpVersion::Http2 | HttpVersion::Http3) => {
             let detail = "the target does not agree on HTTP/2 (ALPN h2)";
             Err(Failure::theirs(Reason::HttpVersion, Phase::Tls, detail))
         }

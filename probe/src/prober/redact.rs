@@ -26,7 +26,7 @@ impl Forms {
     /// The secrets of `question`: those that it names, those in its URL, and those in headers that tell of one.
     pub(super) fn of(look: &Look<'_>, question: &Question) -> Self {
         match question {
-            Question::Http(http) => Self::of_http(http, look.redactions(http).values()),
+            Question::Http(http) => Self::of_http(http, look.sent_secrets(http).iter()),
             Question::Grpc(grpc) => {
                 let mut forms = Self::default();
                 forms.add_telling(&grpc.metadata);

@@ -5,6 +5,8 @@ mod dns;
 mod grpc;
 mod http;
 mod http2_faults;
+#[cfg(feature = "http3")]
+mod http3;
 mod http_evidence;
 mod http_faults;
 mod icmp;

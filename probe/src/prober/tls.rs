@@ -11,7 +11,7 @@ use url::Host;
 use super::failure::Failure;
 use super::handshake::{self, Terms};
 use super::record::Record;
-use super::{Look, connect};
+use super::{Look, client_certificate, connect};
 
 pub(crate) use judge::judge;
 
@@ -22,12 +22,15 @@ pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Re
         Some(name) => Host::Domain(name.as_str()),
         None => host.clone(),
     };
+    // Before anybody is contacted: a missing secret says nothing about the target.
+    let client = question.client_certificate.as_ref().map(|shown| client_certificate::of(look, shown)).transpose()?;
     let stream = connect::open(look, &host, port, question.reach, record).await?;
     let terms = Terms {
         ca_pem: question.ca_pem.as_deref(),
         protocol: question.expect.alpn.as_deref(),
         starttls: question.starttls,
         verify: question.verify,
+        client: client.as_ref(),
         ..Terms::with(&name)
     };
     let mut secured = handshake::secure(look, stream, terms, record).await.map_err(without_http)?;

@@ -34,10 +34,12 @@ pub(crate) enum Alpn {
     Http2,
     /// HTTP/2, else HTTP/1.1.
     Any,
+    /// HTTP/3.
+    Http3,
 }
 
 impl Alpn {
-    const ALL: [Self; 4] = [Self::None, Self::Http1, Self::Http2, Self::Any];
+    const ALL: [Self; 5] = [Self::None, Self::Http1, Self::Http2, Self::Any, Self::Http3];
 
     fn offer(self) -> Vec<Vec<u8>> {
         let names: &[&[u8]] = match self {
@@ -45,6 +47,7 @@ impl Alpn {
             Self::Http1 => &[b"http/1.1"],
             Self::Http2 => &[b"h2"],
             Self::Any => &[b"h2", b"http/1.1"],
+            Self::Http3 => &[b"h3"],
         };
         names.iter().map(|name| name.to_vec()).collect()
     }

@@ -128,6 +128,9 @@ impl HttpQuestion {
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             push("http.max_body", format!("a body limit is 1 to {MAX_BODY_BYTES} bytes, not {}", self.max_body_bytes));
         }
+        if self.version == HttpVersion::Http3 && self.url.scheme() == "http" {
+            push("http.version", "HTTP/3 is spoken over TLS only; write https://… or leave version out".to_owned());
+        }
         credentials::errors(self, push);
         if let Some(through) = &self.proxy {
             proxy::errors(self, through, push);
@@ -159,6 +162,9 @@ pub enum HttpVersion {
     /// HTTP/2 only: by ALPN over TLS, by prior knowledge without.
     #[serde(rename = "2")]
     Http2,
+    /// HTTP/3 only, over QUIC. A probe speaks it where it was built with the cargo feature `http3`.
+    #[serde(rename = "3")]
+    Http3,
 }
 
 /// `url` without user, password and fragment.

@@ -48,6 +48,9 @@ pub(super) fn errors(question: &HttpQuestion, proxy: &HttpProxy, push: &mut impl
     if question.version == HttpVersion::Http2 && question.url.scheme() == "http" {
         error("HTTP/2 without TLS does not go through a proxy; leave one of them out");
     }
+    if question.version == HttpVersion::Http3 {
+        error("HTTP/3 does not go through a proxy; leave one of them out");
+    }
     if !question.reach.is_default() {
         error("the proxy chooses the target's address; leave family and addresses out");
     }

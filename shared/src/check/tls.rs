@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostPort, Reach};
+use super::{ClientCertificate, HostPort, Reach};
 
 pub use self::cipher::CipherSuite;
 pub use self::pin::Pin;
@@ -37,6 +37,9 @@ pub struct TlsQuestion {
     /// Trust these roots (PEM) instead of Mozilla's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
+    /// What is shown to a target that wants a certificate of the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
     /// The protocol that is spoken before TLS, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<StartTls>,
@@ -61,7 +64,8 @@ impl TlsQuestion {
     /// A handshake at `address` that expects only a chain that is valid for the address's host.
     pub fn at(address: HostPort) -> Self {
         let (reach, expect) = (Reach::default(), TlsExpect::default());
-        Self { address, reach, server_name: None, ca_pem: None, starttls: None, verify: true, expect }
+        let (server_name, ca_pem, client_certificate, starttls) = (None, None, None, None);
+        Self { address, reach, server_name, ca_pem, client_certificate, starttls, verify: true, expect }
     }
 
     /// Tells `push` the key and the mend of every rule that the question breaks.

@@ -31,7 +31,7 @@ const MAX_FILE: usize = 64 << 10;
 const MAX_HEAD: usize = 8 << 10;
 
 /// `failure`, or that a certificate is missing, where with it the chain of `session` leads to a trusted root.
-pub(super) async fn explain(look: &Look<'_>, session: &Session, failure: Failure) -> Failure {
+pub(crate) async fn explain(look: &Look<'_>, session: &Session, failure: Failure) -> Failure {
     let Some(shown) = session.shown() else { return failure };
     let mut chain = shown.chain.clone();
     let mut found = Vec::new();

@@ -52,7 +52,7 @@ pub(crate) fn reason_of(error: &Error) -> Reason {
 }
 
 /// The reason for a TLS error, and what went wrong, for people.
-pub(super) fn of_tls(error: &Error, shown: Option<&Shown>) -> (Reason, String) {
+pub(crate) fn of_tls(error: &Error, shown: Option<&Shown>) -> (Reason, String) {
     let reason = match error {
         Error::InvalidCertificate(refusal) => {
             let chain = shown.map_or(&[][..], |shown| &shown.chain);

@@ -37,6 +37,13 @@ impl Session {
         }
     }
 
+    /// The session of a QUIC handshake, done or not. Which cipher it agreed on is not told.
+    #[cfg(feature = "http3")]
+    pub(crate) fn of_quic(done: bool, witness: Arc<Witness>, at: Timestamp) -> Self {
+        let (version, alpn) = (ProtocolVersion::TLSv1_3, b"h3".to_vec());
+        Self { version: done.then_some(version), alpn: done.then_some(alpn), ..Self::refused(witness, at) }
+    }
+
     /// What a handshake that failed has left.
     pub(super) fn refused(witness: Arc<Witness>, at: Timestamp) -> Self {
         Self { version: None, cipher: None, alpn: None, witness, at, offers: Vec::new() }
@@ -59,7 +66,7 @@ impl Session {
 
     /// That the authority has revoked the certificate, where it says so and can be believed. Of a response that
     /// says nothing of the kind the signature is not looked at.
-    pub(super) fn revocation(&self) -> Option<Failure> {
+    pub(crate) fn revocation(&self) -> Option<Failure> {
         let believed = |said: Said<'_>, issuer: Issuer<'_>| said.is_revoked().then(|| said.believed(issuer, self.at));
         let stapled = self.with_staple(believed)?.ok()??;
         stapled.doubt.is_none().then(|| {

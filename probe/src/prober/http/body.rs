@@ -9,12 +9,11 @@ mod gzip;
 mod layers;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Bytes;
 use nines_shared::sample::{Phase, Reason};
 
 use super::super::expect::{Body, Head};
 use super::super::failure::Failure;
-use super::exchange::of_http;
 use layers::{Codings, Layers, Stop};
 
 /// What becomes of the bytes of a body.
@@ -38,12 +37,10 @@ pub(super) struct Plan {
 
 /// Reads `incoming`, which came after `head`, to its end or to the plan's limit into `body`. That holds what
 /// came even where this fails or is cut off.
-pub(super) async fn read(
-    mut incoming: Incoming,
-    plan: Plan,
-    head: Option<&Head>,
-    body: &mut Body,
-) -> Result<(), Failure> {
+pub(super) async fn read<B>(mut incoming: B, plan: Plan, head: Option<&Head>, body: &mut Body) -> Result<(), Failure>
+where
+    B: hyper::body::Body<Data = Bytes, Error = Failure> + Unpin,
+{
     let codings = match head {
         Some(head) if plan.keep != Keep::Nothing => Codings::of(&head.headers)?,
         Some(_) | None => Codings::default(),
@@ -51,7 +48,7 @@ pub(super) async fn read(
     let mut layers = Layers::new(codings).map_err(failure)?;
     let mut room = Room { body, keep: plan.keep == Keep::Bytes, left: plan.limit };
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| of_http(&error, Phase::Transfer))?;
+        let frame = frame?;
         let Some(data) = frame.data_ref() else { continue };
         match layers.feed(data, &mut |decoded| room.take(decoded)) {
             Ok(()) => {}

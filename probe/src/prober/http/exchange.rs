@@ -14,11 +14,11 @@ use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::header::HeaderMap;
-use hyper::{Response, Version};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use nines_shared::check::HttpQuestion;
 use nines_shared::hash::fnv1a64;
@@ -36,10 +36,10 @@ use super::evidence::{EXCERPT_BYTES, MAX_EVIDENCE_WAIT};
 use super::request::Target;
 use super::{LOCATION, MAX_HEAD_BYTES, MAX_HEADERS, redirect};
 
-/// How many bytes of a body an HTTP/2 target may send ahead of our reading.
-const WINDOW_BYTES: u32 = 1 << 20;
+/// How many bytes of a body an HTTP/2 or HTTP/3 target may send ahead of our reading.
+pub(super) const WINDOW_BYTES: u32 = 1 << 20;
 
-/// Beyond this an HTTP/2 head is not even taken in. Larger than [`MAX_HEAD_BYTES`], since all that the
+/// Beyond this an HTTP/2 or HTTP/3 head is not even taken in. Larger than [`MAX_HEAD_BYTES`], since all that the
 /// library says of it is that the protocol was broken.
 pub(crate) const HARD_HEAD_BYTES: u32 = 256 << 10;
 
@@ -66,8 +66,7 @@ impl<'q> Ask<'_, 'q> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let hop = self.record.evidence.hops.len();
-        let request = self.target.request(self.question, protocol, &traceparent(self.trace, hop))?;
+        let request = self.request(protocol)?;
         let io = TokioIo::new(stream);
         self.record.enter(Phase::FirstByte);
         match protocol {
@@ -79,7 +78,7 @@ impl<'q> Ask<'_, 'q> {
                     .handshake::<_, Full<Bytes>>(io)
                     .await;
                 let (mut sender, connection) = opened.map_err(|error| of_http(&error, Phase::FirstByte))?;
-                beside(connection, self.receive(sender.send_request(request))).await
+                beside(connection, self.receive(answer(sender.send_request(request)))).await
             }
             Protocol::Http2 => {
                 let tasks = Tasks::default();
@@ -91,17 +90,26 @@ impl<'q> Ask<'_, 'q> {
                     .await;
                 let _ends_with_us = AbortOnDrop(tasks);
                 let (mut sender, connection) = opened.map_err(|error| of_http(&error, Phase::FirstByte))?;
-                beside(connection, self.receive(sender.send_request(request))).await
+                beside(connection, self.receive(answer(sender.send_request(request)))).await
             }
         }
     }
 
-    async fn receive(
+    /// The request, as `protocol` wants it.
+    pub(super) fn request(&self, protocol: Protocol) -> Result<Request<Full<Bytes>>, Failure> {
+        let hop = self.record.evidence.hops.len();
+        self.target.request(self.question, protocol, &traceparent(self.trace, hop))
+    }
+
+    /// Judges `response`, whatever it comes over.
+    pub(super) async fn receive<B>(
         self,
-        response: impl Future<Output = hyper::Result<Response<Incoming>>>,
-    ) -> Result<Option<Target<'q>>, Failure> {
-        let response = response.await.map_err(|error| of_http(&error, Phase::FirstByte))?;
-        let (head, incoming) = response.into_parts();
+        response: impl Future<Output = Result<Response<B>, Failure>>,
+    ) -> Result<Option<Target<'q>>, Failure>
+    where
+        B: hyper::body::Body<Data = Bytes, Error = Failure> + Unpin,
+    {
+        let (head, incoming) = response.await?.into_parts();
         let status = head.status.as_u16();
         let version = shown_version(head.version);
         if let Some(hop) = self.record.evidence.hops.last_mut() {
@@ -122,7 +130,10 @@ impl<'q> Ask<'_, 'q> {
     }
 
     /// Reads the body as far as the check wants it.
-    async fn body(self, incoming: Incoming) -> Result<(), Failure> {
+    async fn body<B>(self, incoming: B) -> Result<(), Failure>
+    where
+        B: hyper::body::Body<Data = Bytes, Error = Failure> + Unpin,
+    {
         self.record.enter(Phase::Transfer);
         let expect = &self.question.expect;
         let keep = match (expect.wants_body(), expect.body_size) {
@@ -140,7 +151,10 @@ impl<'q> Ask<'_, 'q> {
 
     /// Reads the beginning of the body, which only people want now that the head is not as expected. What
     /// goes wrong with it is no news.
-    async fn excerpt(self, failure: Failure, incoming: Incoming) -> Failure {
+    async fn excerpt<B>(self, failure: Failure, incoming: B) -> Failure
+    where
+        B: hyper::body::Body<Data = Bytes, Error = Failure> + Unpin,
+    {
         self.record.settle(failure.clone());
         let plan = Plan { limit: EXCERPT_BYTES, keep: Keep::Bytes };
         let body = self.record.body.insert(Body::default());
@@ -157,6 +171,15 @@ impl<'q> Ask<'_, 'q> {
         })?;
         Ok(self.target.redirected(status, url))
     }
+}
+
+/// hyper's answer, with its errors told apart.
+async fn answer(
+    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = Failure> + Unpin>, Failure> {
+    let broken = |error: hyper::Error| of_http(&error, Phase::Transfer);
+    let response = response.await.map_err(|error| of_http(&error, Phase::FirstByte))?;
+    Ok(response.map(|incoming| incoming.map_err(broken)))
 }
 
 /// The header of W3C Trace Context: the sample's id, and one for this, its `hop`th request. Sampled, so that the
@@ -202,6 +225,7 @@ pub(crate) async fn beside<T>(connection: impl Future, work: impl Future<Output 
 fn shown_version(version: Version) -> &'static str {
     match version {
         Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_3 => "HTTP/3",
         Version::HTTP_10 => "HTTP/1.0",
         _ => "HTTP/1.1",
     }

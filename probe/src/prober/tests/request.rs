@@ -67,3 +67,13 @@ async fn a_checks_own_headers_win_over_ours() {
         assert_eq!(value_of(&head, name), value);
     }
 }
+
+#[cfg(not(feature = "http3"))]
+#[tokio::test]
+async fn a_probe_that_was_built_without_http3_says_so() {
+    let mut question = get("https://127.0.0.1/");
+    question.version = nines_shared::check::HttpVersion::Http3;
+    let seen = ask(question).await;
+    assert_eq!(verdict(&seen), ours(Reason::Unsupported, Phase::Connect));
+    assert!(seen.detail.unwrap().contains("cargo feature http3"));
+}

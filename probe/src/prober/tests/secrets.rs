@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use nines_shared::check::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader};
+use nines_shared::check::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader, TlsQuestion};
 use nines_shared::secret::{Secret, SecretValue};
-use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -133,7 +133,7 @@ async fn what_a_target_sends_back_of_a_secret_is_kept_nowhere() {
 
 /// An authority, and a certificate of it for a client with its key.
 pub(super) struct Authority {
-    pem: String,
+    pub(super) pem: String,
     issuer: Issuer<'static, KeyPair>,
     roots: Arc<RootCertStore>,
 }
@@ -143,13 +143,15 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // No two of the same name, or their certificates would be taken for each other's, badly signed.
+        params.distinguished_name.push(DnType::CommonName, format!("ours {:02x?}", &key.public_key_raw()[..16]));
         let root = params.self_signed(&key).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(root.der().clone()).unwrap();
         Self { pem: root.pem(), issuer: Issuer::new(params, key), roots: Arc::new(roots) }
     }
 
-    fn sign(&self, name: &str) -> (Certificate, KeyPair) {
+    pub(super) fn sign(&self, name: &str) -> (Certificate, KeyPair) {
         let (params, key) = (CertificateParams::new(vec![name.to_owned()]).unwrap(), KeyPair::generate().unwrap());
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
@@ -210,6 +212,23 @@ async fn a_client_certificate_opens_the_door_that_is_shut_without_it() {
     let of_another = KeyPair::generate().unwrap().serialize_pem();
     let seen = asking(&knowing(&[("KEY", &of_another)]), question).await;
     assert_eq!(verdict(&seen), ours(Reason::Unsupported, Phase::Tls), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_tls_check_shows_its_certificate_too() {
+    let ca = Authority::new();
+    let (target, mut shown) = ca.door(true, Vec::new()).await;
+    let (of_http, key) = ca.question(target);
+    let address = format!("{target}").parse().unwrap();
+    let question = TlsQuestion {
+        ca_pem: of_http.ca_pem,
+        client_certificate: of_http.client_certificate,
+        ..TlsQuestion::at(address)
+    };
+    let check = check(Question::Tls(Box::new(question)), LONG_MS);
+    assert_eq!(verdict(&knowing(&[("KEY", &key)]).run(&check, TRACE).await), UP);
+    assert_eq!(shown.recv().await, Some(true));
+    assert_eq!(verdict(&prober().run(&check, TRACE).await), ours(Reason::SecretMissing, Phase::Resolve));
 }
 
 #[tokio::test]
