@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::credentials::{BasicAuth, ClientCertificate, HttpAuth, SecretHeader};
 pub use self::dns::{
-    Anchor, Anchors, AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, Dnssec, FlagsExpect, MAX_EXPECTED,
-    Rcodes, RecordType, shown_seconds,
+    Agreement, Anchor, Anchors, AnswerPattern, Bounds, DnsExpect, DnsQuestion, DnsServer, DnsServers, Dnssec,
+    FlagsExpect, MAX_EXPECTED, MAX_SERVERS, Rcodes, RecordType, shown_seconds,
 };
 pub use self::grpc::{Authority, GrpcExpect, GrpcQuestion, Health, MAX_METADATA, MAX_SERVICE_BYTES};
 pub use self::host_port::{BareHost, HostPort};

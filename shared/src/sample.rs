@@ -11,9 +11,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::evidence::{
-    Certificate, DnsEvidence, DnsFlags, DnssecEvidence, DnssecProof, Evidence, ExpectationEvidence, Hop, Judged,
-    MAX_EVIDENCE_BODY_LEN, MAX_EVIDENCE_BYTES, MAX_EVIDENCE_EXPECTATIONS, MAX_EVIDENCE_HEADERS, MAX_EVIDENCE_VALUE_LEN,
-    OcspEvidence, Offer, Part, ResponseEvidence, TlsEvidence, Tried,
+    Certificate, DnsEvidence, DnsFlags, DnsServerEvidence, DnssecEvidence, DnssecProof, Evidence, ExpectationEvidence,
+    Hop, Judged, MAX_EVIDENCE_BODY_LEN, MAX_EVIDENCE_BYTES, MAX_EVIDENCE_EXPECTATIONS, MAX_EVIDENCE_HEADERS,
+    MAX_EVIDENCE_VALUE_LEN, OcspEvidence, Offer, Part, ResponseEvidence, TlsEvidence, Tried,
 };
 pub use self::reason::{Fault, Reason};
 use crate::hash::fnv1a128;

@@ -3,10 +3,15 @@
 mod dnssec;
 mod expect;
 
-use nines_shared::check::{DnsQuestion, RecordType};
+use nines_shared::check::{Agreement, DnsQuestion, DnsServers, RecordType};
 
 use super::ca;
-use super::reader::Value;
+use super::reader::{Table, Value};
+
+const AGREEMENTS: &[(&str, Agreement)] = &[("serial", Agreement::Serial), ("answers", Agreement::Answers)];
+
+/// The port of name servers.
+const PORT: u16 = 53;
 
 /// The question that `value` describes; as with HTTP, what is wrong is noted and stood in for.
 pub(super) fn read(value: &Value<'_>) -> Option<DnsQuestion> {
@@ -17,6 +22,8 @@ pub(super) fn read(value: &Value<'_>) -> Option<DnsQuestion> {
         name: name.and_then(|value| value.text()).unwrap_or("stand-in.invalid").to_owned(),
         record_type: record_type.unwrap_or(RecordType::A),
         server: table.get("server").and_then(|value| value.parse()),
+        servers: servers(&table),
+        agree: table.get("agree").and_then(|value| value.one_of(AGREEMENTS)),
         ca_pem: table.get("ca").and_then(|value| ca::read(&value)),
         recursion: table.get("recursion").and_then(|value| value.flag()).unwrap_or(true),
         dnssec: table.get("dnssec").and_then(|value| dnssec::read(&value)),
@@ -24,4 +31,18 @@ pub(super) fn read(value: &Value<'_>) -> Option<DnsQuestion> {
     };
     table.finish();
     Some(question)
+}
+
+/// A list, or `"authoritative"`: all that speak for the zone, at `port`.
+fn servers(table: &Table<'_>) -> Option<DnsServers> {
+    let port = table.get("port");
+    let value = table.get("servers");
+    if let Some(value) = value.as_ref().filter(|value| value.peek().is_some()) {
+        value.one_of(&[("authoritative", ())])?;
+        return Some(DnsServers::Authoritative { port: port.map_or(Some(PORT), |port| port.whole())? });
+    }
+    if let Some(port) = port {
+        port.error("only servers = \"authoritative\" has a port of its own; write it after an address, as in udp://192.0.2.53:53");
+    }
+    value?.list(Value::parse).map(DnsServers::Named)
 }

@@ -1,4 +1,4 @@
-//! The DNS check: one question to one server, and what is expected of its answer.
+//! The DNS check: one question to one server or several, and what is expected of the answer.
 //!
 //! Asks with raw messages over sockets of its own, so that nothing retries, caches or hides a response
 //! code. The exchange is the phase `resolve`; over TLS and HTTPS, `connect` and `tls` come before it.
@@ -9,11 +9,12 @@ mod exchange;
 mod https;
 mod judge;
 mod present;
+mod servers;
 
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::rr::Name;
-use nines_shared::check::{DnsQuestion, DnsServer, RecordType};
+use nines_shared::check::{DnsQuestion, DnsServer, DnsServers, RecordType};
 use nines_shared::sample::{DnsEvidence, DnsFlags, MAX_DETAIL_LEN, Phase, Reason, detail};
 
 use super::failure::Failure;
@@ -26,6 +27,10 @@ const PORT: u16 = 53;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
+    let query = query_of(question)?;
+    if let Some(several) = &question.servers {
+        return servers::ask(look, question, (&query, several), record).await;
+    }
     let machine;
     let server = match &question.server {
         Some(named) => named,
@@ -34,7 +39,6 @@ pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Re
             &machine
         }
     };
-    let query = query_of(question)?;
     if question.server.is_some() {
         permitted(look, server)?;
     }
@@ -74,6 +78,7 @@ fn judged(question: &DnsQuestion, query: &Query, reply: &Reply) -> (DnsEvidence,
         authority: section(&question.expect.authority, &reply.message.authorities),
         additional: section(&question.expect.additional, &reply.message.additionals),
         dnssec: None,
+        servers: Vec::new(),
     };
     let verdict = judge::judge(question, &evidence, &found);
     let lists = [&mut evidence.answers, &mut evidence.authority, &mut evidence.additional];
@@ -108,7 +113,9 @@ fn query_of(question: &DnsQuestion) -> Result<Query, Failure> {
         Ok(_) | Err(_) => name_of(&question.name)?,
     };
     let (dnssec, ad) = (question.dnssec.is_some(), question.expect.flags.ad.is_some());
-    Ok(Query { name, record_type, recursion: question.recursion, dnssec, ad })
+    // Who speaks for a zone needs nobody else.
+    let recursion = question.recursion && !matches!(question.servers, Some(DnsServers::Authoritative { .. }));
+    Ok(Query { name, record_type, recursion, dnssec, ad })
 }
 
 fn name_of(name: &str) -> Result<Name, Failure> {

@@ -4,6 +4,7 @@ mod dnssec;
 mod expect;
 mod record_type;
 mod server;
+mod servers;
 
 use std::net::IpAddr;
 
@@ -13,6 +14,7 @@ pub use self::dnssec::{Anchor, Anchors, Dnssec};
 pub use self::expect::{AnswerPattern, Bounds, DnsExpect, FlagsExpect, MAX_EXPECTED, Rcodes, shown_seconds};
 pub use self::record_type::RecordType;
 pub use self::server::DnsServer;
+pub use self::servers::{Agreement, DnsServers, MAX_SERVERS};
 
 /// A DNS question, whom it is put to, and what is expected of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,12 @@ pub struct DnsQuestion {
     /// Who is asked; the probe's own first resolver where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<DnsServer>,
+    /// Several servers, each of which is asked; `server` where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<DnsServers>,
+    /// What several servers must agree on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agree: Option<Agreement>,
     /// Roots that the certificate of a server with `tls://` or `https://` is verified with, instead of Mozilla's; PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
@@ -55,6 +63,8 @@ impl DnsQuestion {
             name: name.to_owned(),
             record_type,
             server,
+            servers: None,
+            agree: None,
             ca_pem: None,
             recursion: true,
             dnssec: None,
@@ -73,9 +83,15 @@ impl DnsQuestion {
                 ),
             );
         }
-        if self.ca_pem.is_some() && !matches!(self.server, Some(DnsServer::Tls { .. } | DnsServer::Https(_))) {
+        let named = match &self.servers {
+            Some(DnsServers::Named(list)) => list.as_slice(),
+            Some(DnsServers::Authoritative { .. }) | None => self.server.as_slice(),
+        };
+        if self.ca_pem.is_some() && !named.iter().any(|one| matches!(one, DnsServer::Tls { .. } | DnsServer::Https(_)))
+        {
             push("dns.ca", "only a server with tls:// or https:// shows a certificate; leave ca out".to_owned());
         }
+        servers::errors(self, push);
         if self.dnssec.is_some() && self.expect.flags.ad.is_some() {
             let mend = "with dnssec the server is told not to validate (CD), so that AD says nothing; leave ad out";
             push("dns.expect.flags.ad", mend.to_owned());

@@ -315,6 +315,31 @@ pub struct DnsEvidence {
     /// What DNSSEC proves of the answer, where the check wants a proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dnssec: Option<DnssecEvidence>,
+    /// What each server said, where the check asks several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<DnsServerEvidence>,
+}
+
+/// What one of several DNS servers said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DnsServerEvidence {
+    /// Which: its URL, after its name where it speaks for a zone.
+    pub server: String,
+    /// The response code, where one came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rcode: Option<String>,
+    /// Its answers, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
+    /// The serial of its SOA record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// µs that it took.
+    pub duration_us: u64,
+    /// What is wrong with it, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 /// What DNSSEC proves of an answer.

@@ -1,6 +1,7 @@
 //! DNS checks against good and hostile servers.
 
 mod encrypted;
+mod servers;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME};

@@ -93,7 +93,7 @@ fn anchor(line: &str) -> Result<Anchor, String> {
     let good = |byte: u8| {
         if is_key { byte.is_ascii_alphanumeric() || b"+/=".contains(&byte) } else { byte.is_ascii_hexdigit() }
     };
-    if data.is_empty() || !data.bytes().all(good) || (!is_key && data.len() % 2 != 0) {
+    if data.is_empty() || !data.bytes().all(good) || !(is_key || data.len().is_multiple_of(2)) {
         return Err(wrong());
     }
     let zone = zone.to_ascii_lowercase();
