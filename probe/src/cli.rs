@@ -56,6 +56,7 @@ enum Command {
     Join(join::Args),
     /// One check now, drawn as a waterfall of its phases
     #[command(
+        disable_help_flag = true,
         after_help = "Examples:\n  nines-probe check shop.example\n  nines-probe check https://shop.example/cart -H 'Accept: text/html' --expect-status 200\n  nines-probe check dns:shop.example/MX --server udp://192.0.2.53\n  nines-probe check tls:mail.example:993 --json\n  nines-probe check shop.example --every 1s                  until Ctrl-C, then a summary\n  nines-probe check --from /etc/nines/probe.toml shop-home   as this probe runs it\n\nExit codes: 0 up, 1 degraded, 2 down, 3 inconclusive, 64 usage, 74 I/O, 78 configuration"
     )]
     Check(Box<check::Args>),

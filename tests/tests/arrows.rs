@@ -19,6 +19,8 @@ const PURE: &[&str] = &[
     "probe/src/schedule.rs",
     "probe/src/schedule/",
     "probe/src/prober/expect.rs",
+    "probe/src/waterfall.rs",
+    "probe/src/waterfall/",
     "aggregator/src/definition.rs",
     "aggregator/src/uptime.rs",
     "aggregator/src/uptime/",

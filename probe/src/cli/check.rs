@@ -41,6 +41,9 @@ pub struct Args {
     flags: flags::Flags,
     #[command(flatten)]
     how: How,
+    /// Print help
+    #[arg(short, long, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 /// How a check is run and told: what `nines-probe check` and `nines check` have in common.

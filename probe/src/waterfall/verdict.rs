@@ -1,7 +1,7 @@
 //! PURE: the last word: the outcome, why, and what to try next.
 
 use nines_shared::check::Question;
-use nines_shared::sample::Outcome;
+use nines_shared::sample::{Judged, Outcome};
 
 use super::figure::millis;
 use super::page::{Line, MARGIN, Page};
@@ -19,7 +19,12 @@ pub(super) fn draw(page: &mut Page, look: Look<'_>) {
         (None, _) => line = line.and(format!("  in {}", millis(seen.duration_us))),
     }
     page.line(MARGIN, &line);
-    if let Some(why) = &seen.detail {
+    // What was unmet stands right above, with what was seen.
+    let told = |why: &str| {
+        let mut unmet = seen.evidence.expectations.iter().filter(|one| one.verdict == Judged::Unmet);
+        unmet.any(|one| why == format!("expected: {}; {}", one.what, one.seen.as_deref().unwrap_or_default()))
+    };
+    if let Some(why) = seen.detail.as_ref().filter(|why| !told(why)) {
         page.line(MARGIN, &Line::of(why));
     }
     if let Some(next) = hint::next(look) {
