@@ -34,7 +34,8 @@ const ONE_SHOT: &str = "one-shot";
 /// What `nines-probe check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// What to check: a URL (https:// may be left out), `dns:NAME[/TYPE]`, `tls:HOST[:PORT]`; with --from the id of a check
+    /// A URL (https:// may be left out), dns:NAME[/TYPE], tls:HOST[:PORT], tcp:HOST:PORT, icmp:HOST or
+    /// grpc:HOST:PORT[/SERVICE]; with --from the id of a check
     #[arg(value_name = "TARGET")]
     pub target: String,
     #[command(flatten)]
@@ -164,7 +165,7 @@ impl How {
         }
         if self.ipv4 || self.ipv6 || self.every_address {
             let reach = reach_of(&mut draft.question).ok_or_else(|| {
-                usage("-4, -6 and --every-address go with a URL or tls:HOST only; a DNS server has one address")
+                usage("-4, -6 and --every-address go with what has a host to resolve; a DNS server has one address")
             })?;
             reach.family = match (self.ipv4, self.ipv6) {
                 (true, _) => Family::Ipv4,
@@ -206,7 +207,7 @@ fn reach_of(question: &mut Question) -> Option<&mut Reach> {
     }
 }
 
-fn usage(message: impl std::fmt::Display) -> Failure {
+fn usage<M: std::fmt::Display>(message: M) -> Failure {
     Failure::new(USAGE, message)
 }
 

@@ -52,7 +52,9 @@ fn place(hop: &Hop, unmet: bool) -> Line {
 /// `address` and its family.
 pub(super) fn address(address: SocketAddr) -> Line {
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    Line::listed([Line::of(address), Line::of(family)])
+    // An echo goes to no port.
+    let place = if address.port() == 0 { Line::of(address.ip()) } else { Line::of(address) };
+    Line::listed([place, Line::of(family)])
 }
 
 const fn of_status(status: u16) -> Style {
@@ -143,6 +145,7 @@ pub(super) const fn name(question: &Question, phase: Phase) -> &'static str {
         Phase::Resolve => "resolve",
         Phase::Connect => "connect",
         Phase::Tls => "tls",
+        Phase::FirstByte if matches!(question, Question::Icmp(_)) => "echo",
         Phase::FirstByte => "first byte",
         Phase::Transfer => "transfer",
     }

@@ -60,6 +60,7 @@ fn seen() -> Observation {
         "dns": {
             "transport": "udp", "rcode": "NOERROR", "answers": ["192.0.2.1", "192.0.2.2"], "ttl_s": 300,
             "flags": { "aa": true, "ad": true }, "serial": 7,
+            "dnssec": { "proof": "bogus", "why": "no signature", "questions": 3 },
             "authority": ["NS ns1.shop.example"], "additional": ["A 192.0.2.53"],
         },
     });
@@ -134,6 +135,7 @@ fn an_answer_is_shown_with_flags_ttl_and_sections() {
     for line in [
         "  answer      NOERROR · flags aa ad · over udp · TTL 5m",
         "              192.0.2.1",
+        "  dnssec      bogus · no signature · 3 questions",
         "  authority   NS ns1.shop.example",
         "  additional  A 192.0.2.53",
     ] {

@@ -76,6 +76,18 @@ pub(super) struct Flags {
     /// The record type, as in dns:NAME/TYPE [default: A]
     #[arg(long = "type", value_name = "TYPE", help_heading = "For dns:", conflicts_with = "from")]
     pub(super) record_type: Option<String>,
+    /// Say this first
+    #[arg(long, value_name = "TEXT", help_heading = "For tcp: and grpc:", conflicts_with = "from")]
+    pub(super) send: Option<String>,
+    /// What the target must say first, or after --send
+    #[arg(long, value_name = "TEXT", help_heading = "For tcp: and grpc:", conflicts_with = "from")]
+    pub(super) expect_banner: Option<String>,
+    /// Call without TLS
+    #[arg(long, help_heading = "For tcp: and grpc:", conflicts_with = "from")]
+    pub(super) plaintext: bool,
+    /// The answer must be proven by DNSSEC, from the root's keys down
+    #[arg(long, help_heading = "For dns:", conflicts_with = "from")]
+    pub(super) dnssec: bool,
     /// Do not let the server ask others for the answer
     #[arg(long, help_heading = "For dns:", conflicts_with = "from")]
     pub(super) no_recursion: bool,
@@ -133,6 +145,12 @@ pub(super) enum Kind {
     Tls,
     /// `dns:`.
     Dns,
+    /// `tcp:`.
+    Tcp,
+    /// `icmp:`.
+    Icmp,
+    /// `grpc:`.
+    Grpc,
 }
 
 impl Flags {
@@ -162,10 +180,10 @@ impl Flags {
     /// # Errors
     /// The flag, and what it goes with.
     pub(super) fn fit(&self, kind: Kind) -> Result<(), String> {
-        use Kind::{Dns, Http, Tls};
-        let given: [(&str, bool, &[Kind], &str); 16] = [
+        use Kind::{Dns, Grpc, Http, Tcp, Tls};
+        let given: [(&str, bool, &[Kind], &str); 20] = [
             ("--method", self.method.is_some(), &[Http], "a URL"),
-            ("--header", !self.header.is_empty(), &[Http], "a URL"),
+            ("--header", !self.header.is_empty(), &[Http, Grpc], "a URL or grpc:HOST:PORT"),
             ("--body", self.body.is_some(), &[Http], "a URL"),
             ("--user", self.user.is_some(), &[Http], "a URL"),
             ("--http", self.http.is_some(), &[Http], "a URL"),
@@ -175,9 +193,13 @@ impl Flags {
             ("--starttls", self.starttls.is_some(), &[Tls], "tls:HOST"),
             ("--insecure", self.insecure, &[Tls], "tls:HOST"),
             ("--servername", self.servername.is_some(), &[Tls], "tls:HOST"),
-            ("--ca", self.ca.is_some(), &[Http, Tls], "a URL or tls:HOST"),
+            ("--ca", self.ca.is_some(), &[Http, Tls, Dns, Grpc], "what speaks TLS"),
             ("--cert", self.cert.is_some(), &[Http], "a URL"),
             ("--server", self.server.is_some(), &[Dns], "dns:NAME"),
+            ("--send", self.send.is_some(), &[Tcp], "tcp:HOST:PORT"),
+            ("--expect-banner", self.expect_banner.is_some(), &[Tcp], "tcp:HOST:PORT"),
+            ("--plaintext", self.plaintext, &[Grpc], "grpc:HOST:PORT"),
+            ("--dnssec", self.dnssec, &[Dns], "dns:NAME"),
             ("--no-recursion", self.no_recursion, &[Dns], "dns:NAME"),
             ("--type", self.record_type.is_some(), &[Dns], "dns:NAME"),
         ];

@@ -1,8 +1,8 @@
 //! From what was typed to a question.
 
 use nines_shared::check::{
-    BasicAuth, ClientCertificate, DnsQuestion, HostPort, HttpProxy, HttpQuestion, Question, RecordType, StartTls,
-    TlsQuestion,
+    BasicAuth, ClientCertificate, DnsQuestion, Dnssec, GrpcExpect, GrpcQuestion, HostPort, HttpProxy, HttpQuestion,
+    IcmpQuestion, Question, Reach, RecordType, StartTls, TcpExpect, TcpQuestion, TlsQuestion,
 };
 use nines_shared::secret::Secret;
 use url::Url;
@@ -13,7 +13,8 @@ use super::{Failure, usage};
 /// The port of a TLS check that names none.
 const HTTPS_PORT: u16 = 443;
 /// What can be checked.
-const WANTED: &str = "write https://HOST/…, dns:NAME[/TYPE] or tls:HOST[:PORT]";
+const WANTED: &str =
+    "write https://HOST/…, dns:NAME[/TYPE], tls:HOST[:PORT], tcp:HOST:PORT, icmp:HOST or grpc:HOST:PORT[/SERVICE]";
 
 /// The question that `target` and `flags` ask.
 ///
@@ -25,7 +26,10 @@ pub(super) fn question(target: &str, flags: &Flags) -> Result<Question, Failure>
     match kind {
         Kind::Http => http(&rest, flags).map(|http| Question::Http(Box::new(http))),
         Kind::Tls => tls(&rest, flags).map(|tls| Question::Tls(Box::new(tls))),
-        Kind::Dns => dns(&rest, flags).map(|dns| Question::Dns(Box::new(dns))).map_err(usage),
+        Kind::Dns => dns(&rest, flags).map(|dns| Question::Dns(Box::new(dns))),
+        Kind::Tcp => tcp(&rest, flags).map(|tcp| Question::Tcp(Box::new(tcp))),
+        Kind::Icmp => rest.parse().map(|host| Question::Icmp(IcmpQuestion::to(host))).map_err(usage::<String>),
+        Kind::Grpc => grpc(&rest, flags).map(|grpc| Question::Grpc(Box::new(grpc))),
     }
 }
 
@@ -36,6 +40,9 @@ fn kind_of(target: &str) -> Result<(Kind, String), String> {
         "http" | "https" if rest.starts_with("//") => Ok((Kind::Http, target.to_owned())),
         "tls" => Ok((Kind::Tls, rest.to_owned())),
         "dns" => Ok((Kind::Dns, rest.to_owned())),
+        "tcp" => Ok((Kind::Tcp, rest.to_owned())),
+        "icmp" => Ok((Kind::Icmp, rest.to_owned())),
+        "grpc" => Ok((Kind::Grpc, rest.to_owned())),
         _ if is_bare(target) => Ok((Kind::Http, format!("https://{target}"))),
         // A name alone may be the id of a check.
         "" if target.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
@@ -102,18 +109,50 @@ fn tls(text: &str, flags: &Flags) -> Result<TlsQuestion, Failure> {
     Ok(TlsQuestion { server_name, starttls, verify, ca_pem: ca(flags)?, ..TlsQuestion::at(address) })
 }
 
-fn dns(text: &str, flags: &Flags) -> Result<DnsQuestion, String> {
+fn dns(text: &str, flags: &Flags) -> Result<DnsQuestion, Failure> {
     let (name, typed) = match text.rsplit_once('/') {
         Some((name, typed)) => (name, Some(typed)),
         None => (text, None),
     };
     let record_type = match (typed, &flags.record_type) {
-        (Some(_), Some(_)) => return Err("the type is named twice; write it after the name or with --type".to_owned()),
-        (Some(typed), None) => typed.parse()?,
-        (None, Some(typed)) => typed.parse()?,
+        (Some(_), Some(_)) => return Err(usage("the type is named twice; write it after the name or with --type")),
+        (Some(typed), None) => typed.parse().map_err(usage::<String>)?,
+        (None, Some(typed)) => typed.parse().map_err(usage::<String>)?,
         (None, None) => RecordType::A,
     };
-    Ok(DnsQuestion { recursion: !flags.no_recursion, ..DnsQuestion::new(name, record_type, flags.server.clone()) })
+    let (dnssec, recursion) = (flags.dnssec.then(Dnssec::default), !flags.no_recursion);
+    Ok(DnsQuestion {
+        recursion,
+        dnssec,
+        ca_pem: ca(flags)?,
+        ..DnsQuestion::new(name, record_type, flags.server.clone())
+    })
+}
+
+fn tcp(text: &str, flags: &Flags) -> Result<TcpQuestion, Failure> {
+    Ok(TcpQuestion {
+        address: text.parse().map_err(usage::<String>)?,
+        reach: Reach::default(),
+        tls: false,
+        ca_pem: None,
+        send: flags.send.clone(),
+        expect: TcpExpect { banner_contains: flags.expect_banner.clone(), ..TcpExpect::default() },
+    })
+}
+
+fn grpc(text: &str, flags: &Flags) -> Result<GrpcQuestion, Failure> {
+    let (address, service) = text.split_once('/').unwrap_or((text, ""));
+    let metadata = flags.header.iter().map(|header| read_header(header)).collect::<Result<_, _>>();
+    Ok(GrpcQuestion {
+        address: address.parse().map_err(usage::<String>)?,
+        reach: Reach::default(),
+        tls: !flags.plaintext,
+        service: service.to_owned(),
+        authority: None,
+        metadata: metadata.map_err(usage)?,
+        ca_pem: ca(flags)?,
+        expect: GrpcExpect::default(),
+    })
 }
 
 /// The roots of `--ca`.
@@ -174,6 +213,10 @@ mod tests {
             ("tls:[2001:db8::1]", "tls:[2001:db8::1]:443"),
             ("tls:2001:db8::1", "tls:[2001:db8::1]:443"),
             ("tls:[2001:db8::1]:8443", "tls:[2001:db8::1]:8443"),
+            ("tcp:mail.example:25", "tcp:mail.example:25"),
+            ("icmp:2001:db8::1", "icmp:[2001:db8::1]"),
+            ("grpc:a.example:50051", "grpc:a.example:50051"),
+            ("grpc:a.example:50051/shop.Cart", "grpc:a.example:50051/shop.Cart"),
         ] {
             assert_eq!(asked(target), Ok(shown.to_owned()));
         }
@@ -191,6 +234,8 @@ mod tests {
             ("", "write https://HOST"),
             ("dns:shop.example/NOPE", "record type"),
             ("tls:", "host:port"),
+            ("tcp:a.example", "host:port"),
+            ("icmp:a.example:7", "no port belongs here"),
             ("https://", "is no URL"),
         ] {
             let message = asked(target).expect_err(target);

@@ -69,6 +69,14 @@ pub(super) fn of_dns(dns: &DnsQuestion, seen: &Observation, worked: bool) -> Vec
             listed.push((format!("the {name} section has {}", wanted.join(", ")), &[Reason::DnsSections]));
         }
     }
+    if let Some(dnssec) = &dns.dnssec {
+        let (what, reasons): Listed = if dnssec.allow_insecure {
+            ("proven by DNSSEC, or provably not signed".to_owned(), &[Reason::DnssecBogus])
+        } else {
+            ("proven by DNSSEC".to_owned(), &[Reason::DnssecBogus, Reason::DnssecInsecure])
+        };
+        listed.push((what, reasons));
+    }
     held(listed, seen, worked)
 }
 
