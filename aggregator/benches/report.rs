@@ -8,6 +8,7 @@
 
 use std::path::Path;
 
+use nines::definition::look::Look;
 use nines::report::{self, Format, ReportRequest, Time};
 use nines::store::{Store, definitions, samples};
 use nines::uptime::service;
@@ -152,9 +153,9 @@ fn row(store: &Store, fleet: &Fleet, name: &str, window: Span) -> String {
     };
     let build = median(|| drop(report()));
     let built = report();
-    let json = median(|| drop(report::render(&built, Format::Json)));
-    let html = median(|| drop(report::render(&built, Format::Html)));
-    let all = median(|| drop(report::render(&report(), Format::Json)));
+    let json = median(|| drop(report::render(&built, Format::Json, &Look::default())));
+    let html = median(|| drop(report::render(&built, Format::Html, &Look::default())));
+    let all = median(|| drop(report::render(&report(), Format::Json, &Look::default())));
     let [read, assess, build, json, html, all] = [read, assess, build, json, html, all].map(|ms| format!("{ms:.1} ms"));
     format!("| {name} | {samples} | {read} | {assess} | {build} | {json} | {html} | {all} |")
 }

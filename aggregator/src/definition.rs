@@ -3,6 +3,9 @@
 //! Plain data, valid ever after; `fleet_file` makes it, `store` keeps its versions, pure code reads it.
 //! Checks and their rules are [`nines_shared::check`], since probes know them too.
 
+pub mod look;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +15,8 @@ use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use look::{Colour, Logo, Look};
+
 /// Everything that a fleet file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
@@ -19,7 +24,7 @@ pub struct Fleet {
     pub environment: String,
     /// Where the aggregator listens and keeps its data.
     pub aggregator: AggregatorSettings,
-    /// What becomes of reports.
+    /// How reports look, and what becomes of them.
     pub report: ReportSettings,
     /// In the file's order.
     pub regions: Vec<Region>,
@@ -55,16 +60,27 @@ pub struct AggregatorSettings {
     pub webhook_allow: Vec<ipnet::IpNet>,
 }
 
-/// What becomes of reports.
+/// How reports look, and what becomes of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportSettings {
     /// The file of the key that they are signed with; `None`: beside the database.
     pub key: Option<PathBuf>,
     /// Where the server puts reports that it has frozen.
     pub folder: Option<PathBuf>,
+    /// The colour of rules and curves.
+    pub accent: Option<Colour>,
+    /// The operator's logo.
+    pub logo: Option<Logo>,
+    /// Logos of customers, which stand in its place.
+    pub logos: BTreeMap<CustomerId, Logo>,
 }
 
 impl ReportSettings {
+    /// How a report for `customer` looks.
+    pub fn look(&self, customer: &CustomerId) -> Look {
+        Look { accent: self.accent, logo: self.logos.get(customer).or(self.logo.as_ref()).cloned() }
+    }
+
     /// The file of the key that reports are signed with.
     pub fn key(&self, aggregator: &AggregatorSettings) -> PathBuf {
         self.key.clone().unwrap_or_else(|| {

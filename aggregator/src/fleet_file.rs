@@ -37,7 +37,7 @@ mod slo;
 mod tcp;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -46,7 +46,7 @@ use nines_shared::id::{ChannelId, CheckId, CustomerId, RegionId, ServiceId};
 use nines_shared::secret::Secrets;
 use toml::de::DeTable;
 
-use crate::definition::{Customer, Fleet, Service};
+use crate::definition::{Customer, Fleet, ReportSettings, Service};
 use advice::Spots;
 use ids::{Declared, Ids};
 use notes::{Notes, Spot};
@@ -170,7 +170,8 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let declared = elements.declared();
     let spots = elements.spots();
     let regions = each(elements.regions, region::read);
-    let customers = each(elements.customers, customer::read);
+    let mut logos = BTreeMap::new();
+    let customers = each(elements.customers, |table| customer::read(table, &mut logos));
     let mut services = each(elements.services, |table| service::read(table, &declared));
     let signed = each(elements.contracts, |table| sla::contract(table, &declared));
     sla::attach(root, &mut services, signed.iter().zip(&spots.contracts));
@@ -183,7 +184,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let fleet = Fleet {
         environment: environment?,
         aggregator: aggregator?,
-        report: report?,
+        report: ReportSettings { logos, ..report? },
         regions: whole(regions)?,
         customers: whole(customers)?,
         services: whole(signed).and(whole(services))?,

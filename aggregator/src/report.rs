@@ -7,14 +7,20 @@
 mod assemble;
 pub mod basis;
 mod completeness;
+pub mod csv;
 pub mod diff;
+mod drawing;
 mod evidence;
+mod figures;
 pub mod files;
-pub mod html;
+mod html;
 pub mod json;
 pub mod life;
+mod markdown;
 pub mod model;
 pub mod notice;
+mod paper;
+mod pdf;
 pub mod sign;
 #[cfg(test)]
 mod tests;
@@ -33,10 +39,12 @@ use evidence::Evidence;
 pub use model::Report;
 
 use crate::definition::Customer;
+use crate::definition::look::Look;
 use crate::store::{StoreError, definitions, samples};
 use crate::uptime::ServiceRecord;
 use crate::uptime::calendar::{self, CalendarError};
 use model::State;
+use paper::Paper;
 
 /// The most days that a report lists one by one.
 pub const MAX_DAYS: i64 = 400;
@@ -71,6 +79,12 @@ pub enum Format {
     Json,
     /// For people: one file, no network.
     Html,
+    /// For paper, and for whoever keeps it.
+    Pdf,
+    /// For spreadsheets: one table, see [`csv::Table`].
+    Csv,
+    /// For tickets, wikis and mail.
+    Md,
 }
 
 impl Format {
@@ -261,11 +275,14 @@ fn checks(basis: &[ServiceBasis]) -> impl Iterator<Item = &CheckId> {
     basis.iter().flat_map(|service| &service.checks).map(|check| &check.check)
 }
 
-/// The report in one of its formats.
-pub fn render(report: &Report, format: Format) -> String {
+/// The report in one of its formats; of CSV the first table. The same report and look give the same bytes.
+pub fn render(report: &Report, format: Format, look: &Look) -> Vec<u8> {
     match format {
-        Format::Json => json::render(report),
-        Format::Html => html::render(report),
+        Format::Json => json::render(report).into_bytes(),
+        Format::Csv => csv::render(report, csv::Table::default()).into_bytes(),
+        Format::Html => html::render(&Paper::of(report), look).into_bytes(),
+        Format::Md => markdown::render(&Paper::of(report)).into_bytes(),
+        Format::Pdf => pdf::render(&Paper::of(report), report, look),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use nines::definition::Fleet;
+use nines::definition::look::Look;
 use nines::report::{self, Format, ReportRequest, Time};
 use nines::store::{Store, StoreError, definitions, samples};
 use nines_shared::sample::{Outcome, Reason, Sample, SampleKind};
@@ -76,7 +77,7 @@ proptest! {
 }
 
 /// The content's digest, and the report as JSON and as HTML, of a store that received `batches` in `order`.
-fn received(fleet: &Fleet, batches: &[&[Sample]], order: &[usize]) -> (String, [String; 2]) {
+fn received(fleet: &Fleet, batches: &[&[Sample]], order: &[usize]) -> (String, [Vec<u8>; 3]) {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&folder.path().join("nines.db")).unwrap();
     let definitions = fleet.clone();
@@ -96,7 +97,7 @@ fn received(fleet: &Fleet, batches: &[&[Sample]], order: &[usize]) -> (String, [
     let build = |conn: &rusqlite::Connection| Ok::<_, StoreError>(report::build(conn, &request, now).unwrap());
     let report = store.read_blocking(build).unwrap();
     let digest = store.read_blocking(samples::content_digest).unwrap();
-    (digest, [report::render(&report, Format::Json), report::render(&report, Format::Html)])
+    (digest, [Format::Json, Format::Html, Format::Pdf].map(|format| report::render(&report, format, &Look::default())))
 }
 
 /// One sample a slot and region, with an outcome for each die that was cast; some slots stay empty.

@@ -9,6 +9,7 @@ use super::stage::Stage;
 use super::story::seconds;
 use super::terminal::clock;
 use super::{QuickstartError, Running};
+use crate::definition::look::Look;
 use crate::report::model::{OutageReport, Report, ServiceReport};
 use crate::report::{self, Format, ReportRequest, Time};
 use crate::store::StoreError;
@@ -35,7 +36,7 @@ pub(super) async fn report(running: &Running, window: Span) -> Result<Report, Qu
 pub(super) fn write(report: &Report, stage: &Stage) -> Result<[PathBuf; 2], QuickstartError> {
     let paths = [stage.report("html"), stage.report("json")];
     for (path, format) in paths.iter().zip([Format::Html, Format::Json]) {
-        let written = fs::write(path, report::render(report, format));
+        let written = fs::write(path, report::render(report, format, &Look::default()));
         written.map_err(|source| QuickstartError::Directory { path: path.clone(), source })?;
     }
     Ok(paths)

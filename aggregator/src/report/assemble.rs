@@ -15,6 +15,7 @@ use crate::definition::{Method, Period, Sla};
 use crate::fingerprint;
 use crate::uptime::bounds::Bounded;
 use crate::uptime::calendar::{self, CalendarError};
+use crate::uptime::percentile::Percentiles;
 use crate::uptime::sla::Kept;
 use crate::uptime::{
     Accounts, CheckAssessment, CheckRecord, Observed, ServiceAssessment, ServiceRecord, maintenance, percentile,
@@ -58,6 +59,8 @@ pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Resu
     let accounts = assessment.accounts;
     let mut durations = durations(record.checks.iter().flat_map(samples), assessment.window);
     let latency_us = percentile::percentiles(&mut durations);
+    let days = days(record, &assessment)?;
+    let checks = assessment.checks.iter().filter_map(|check| check_report(check, record, &assessment, (common, &days)));
     Ok(ServiceReport {
         service: record.service.id.clone(),
         name: record.service.name.clone(),
@@ -74,8 +77,8 @@ pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Resu
         latency_us,
         outages: outages(&assessment, common.evidence),
         maintenance: maintenance_reports(record, assessment.window),
-        days: days(record, &assessment)?,
-        checks: assessment.checks.iter().filter_map(|check| check_report(check, record, &assessment, common)).collect(),
+        checks: checks.collect(),
+        days,
     })
 }
 
@@ -191,7 +194,7 @@ fn check_report(
     check: &CheckAssessment,
     record: &ServiceRecord,
     assessment: &ServiceAssessment,
-    common: Common<'_>,
+    (common, days): (Common<'_>, &[DayReport]),
 ) -> Option<CheckReport> {
     let found = record.checks.iter().find(|of| of.versions.iter().any(|version| version.check.id == check.check))?;
     let window = check.timeline.window();
@@ -217,7 +220,7 @@ fn check_report(
                 regions: version.regions.len(),
             })
             .collect(),
-        regions: check.regions.iter().map(|region| region_report(region, found, assessment, common)).collect(),
+        regions: check.regions.iter().map(|region| region_report(region, found, assessment, (common, days))).collect(),
     })
 }
 
@@ -225,13 +228,14 @@ fn region_report(
     region: &crate::uptime::RegionAssessment,
     record: &CheckRecord,
     assessment: &ServiceAssessment,
-    common: Common<'_>,
+    (common, days): (Common<'_>, &[DayReport]),
 ) -> RegionReport {
     let window = region.timeline.window();
     let says = &region.timeline;
     let timelines = Bounded { measured: says, at_least: says, at_most: says };
     let accounts = Accounts::of(timelines, &assessment.excluded, window);
-    let own = record.regions.iter().filter(|samples| samples.region == region.region);
+    let own = record.regions.iter().find(|samples| samples.region == region.region);
+    let own = own.map_or(&[][..], |own| &own.samples[..]);
     RegionReport {
         name: common.names.get(&region.region).cloned().unwrap_or_else(|| region.region.to_string()),
         region: region.region.clone(),
@@ -242,9 +246,22 @@ fn region_report(
         excluded_ms: accounts.excluded_ms,
         slots_expected: region.slots_expected,
         slots_answered: region.slots_answered,
-        latency_us: percentile::percentiles(&mut durations(own.map(|own| &own.samples[..]), window)),
+        latency_us: percentile::percentiles(&mut durations(std::iter::once(own), window)),
+        latency_days_us: latency_by_day(own, window, days),
         samples: Some(common.evidence.series(&record.versions[0].check.id, &region.region)),
     }
+}
+
+/// The percentiles of each day by itself: never an average of percentiles.
+fn latency_by_day(samples: &[Observed], window: Span, days: &[DayReport]) -> Vec<Option<Percentiles>> {
+    let mut by_day = vec![Vec::new(); days.len()];
+    for sample in percentile::measured(samples, window) {
+        let day = days.partition_point(|day| day.to <= sample.scheduled_at);
+        if let Some(day) = by_day.get_mut(day) {
+            day.push(sample.duration_us);
+        }
+    }
+    by_day.iter_mut().map(|day| percentile::percentiles(day)).collect()
 }
 
 fn samples(check: &CheckRecord) -> impl Iterator<Item = &[Observed]> {

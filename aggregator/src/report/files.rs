@@ -12,6 +12,7 @@ use super::Format;
 use super::life::Standing;
 use super::model::{Report, State};
 use super::sign::{self, Key};
+use crate::definition::look::Look;
 use crate::fingerprint;
 use crate::uptime::calendar;
 
@@ -85,7 +86,12 @@ pub struct Written {
 ///
 /// # Errors
 /// What the system says.
-pub fn publish(folder: &Path, standing: &Standing, month: &str, key: &Key) -> io::Result<Vec<Written>> {
+pub fn publish(
+    folder: &Path,
+    standing: &Standing,
+    month: &str,
+    (key, look): (&Key, &Look),
+) -> io::Result<Vec<Written>> {
     let (stem, comment) = (stem(&standing.report, month), comment(&standing.report));
     let mut written = Vec::new();
     let formats = <Format as clap::ValueEnum>::value_variants();
@@ -93,9 +99,9 @@ pub fn publish(folder: &Path, standing: &Standing, month: &str, key: &Key) -> io
     for format in formats.iter().filter(|format| **format != Format::Json).chain([&Format::Json]) {
         let ending =
             clap::ValueEnum::to_possible_value(format).map_or_else(String::new, |value| value.get_name().to_owned());
-        let (file, bytes) = (format!("{stem}.{ending}"), standing.written(*format));
-        write_signed(&folder.join(&file), bytes.as_bytes(), &comment, key)?;
-        written.push(Written { file, digest: fingerprint::of(bytes.as_bytes()) });
+        let (file, bytes) = (format!("{stem}.{ending}"), standing.written(*format, look));
+        write_signed(&folder.join(&file), &bytes, &comment, key)?;
+        written.push(Written { file, digest: fingerprint::of(&bytes) });
     }
     Ok(written)
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::basis::{ServiceBasis, clipped};
 use super::model::{Report, Restatement, State};
 use super::{Format, Plan, ReportError, ReportRequest, Time, assemble, diff, json};
+use crate::definition::look::Look;
 use crate::definition::{Customer, Maintenance};
 use crate::fingerprint;
 use crate::store::definitions::maintenance;
@@ -68,8 +69,8 @@ impl Standing {
     }
 
     /// The report in `format`; JSON of a frozen one is its very bytes.
-    pub fn written(&self, format: Format) -> String {
-        if format == Format::Json { self.json() } else { super::render(&self.report, format) }
+    pub fn written(&self, format: Format, look: &Look) -> Vec<u8> {
+        if format == Format::Json { self.json().into_bytes() } else { super::render(&self.report, format, look) }
     }
 }
 

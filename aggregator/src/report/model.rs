@@ -322,6 +322,9 @@ pub struct RegionReport {
     pub slots_answered: i64,
     /// Of planned up and degraded samples.
     pub latency_us: Option<Percentiles>,
+    /// The same by the service's days, in their order; null is no data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_days_us: Vec<Option<Percentiles>>,
     /// Its samples among those used; absent in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Series>,

@@ -1,5 +1,7 @@
 //! Reports from a real store: who, when, the figures, and the same bytes for the same inputs.
 
+mod renderings;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -121,6 +123,10 @@ fn built(shelf: &Shelf, request: &ReportRequest, now: i64) -> Result<Report, Rep
     shelf.store.read_blocking(|conn| Ok(build(conn, request, Timestamp::from_ms(START + now * MINUTE)))).unwrap()
 }
 
+fn page(report: &Report) -> String {
+    String::from_utf8(render(report, Format::Html, &Look::default())).unwrap()
+}
+
 fn filled() -> Shelf {
     let shelf = shelf(FLEET);
     store(&shelf, &two_hours(&shelf));
@@ -165,8 +171,9 @@ fn inv_7_the_same_samples_give_the_same_bytes_in_whatever_order_and_however_ofte
         store(&other, batch);
         store(&other, batch);
     }
-    for format in [Format::Json, Format::Html] {
-        let text = |shelf: &Shelf, now: i64| render(&built(shelf, &asked(0, 120), now).unwrap(), format);
+    for format in [Format::Json, Format::Html, Format::Pdf, Format::Csv, Format::Md] {
+        let text =
+            |shelf: &Shelf, now: i64| render(&built(shelf, &asked(0, 120), now).unwrap(), format, &Look::default());
         assert_eq!(text(&one, 200), text(&other, 200));
         assert_eq!(text(&one, 200), text(&one, 100_000), "when it is written does not show");
     }
@@ -300,14 +307,14 @@ fn what_the_fleet_file_and_targets_say_is_escaped() {
         FLEET.replace("The shop", "<script>alert(1)</script>").replace("database upgrade", "a \\\"b\\\" <i>c</i>");
     let shelf = shelf(&hostile);
     store(&shelf, &two_hours(&shelf));
-    let page = render(&built(&shelf, &asked(0, 120), 200).unwrap(), Format::Html);
+    let page = page(&built(&shelf, &asked(0, 120), 200).unwrap());
     assert!(!page.contains("<script") && !page.contains("<i>c</i>"));
     assert!(page.contains("&#60;script&#62;alert(1)"), "the name is there, as text");
 }
 
 #[test]
 fn the_page_needs_no_network() {
-    let page = render(&built(&filled(), &asked(0, 120), 200).unwrap(), Format::Html);
+    let page = page(&built(&filled(), &asked(0, 120), 200).unwrap());
     assert!(page.contains("default-src 'none'"));
     for way_out in ["src=", "url(http", "@import", "<link", "<script"] {
         assert!(!page.contains(way_out), "{way_out}");
@@ -321,9 +328,9 @@ fn every_availability_on_the_page_has_its_coverage_and_every_gap_its_cases() {
     let quiet = Span::new(Timestamp::from_ms(START + 10 * MINUTE), Timestamp::from_ms(START + 20 * MINUTE));
     samples.retain(|sample| !quiet.contains(sample.scheduled_at));
     store(&shelf, &samples);
-    let page = render(&built(&shelf, &asked(0, 120), 200).unwrap(), Format::Html);
+    let page = page(&built(&shelf, &asked(0, 120), 200).unwrap());
     for part in
-        ["Delivered", "coverage 90.909\u{202f}%", "at worst 86.363\u{202f}%", "at best 95.454\u{202f}%", "at least"]
+        ["Delivered", "coverage 90.909\u{202f}%", "at worst 86.363\u{202f}%, at best 95.454\u{202f}%", "at least"]
     {
         assert!(page.contains(part), "{part}");
     }

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::time::sleep;
 
 use crate::control::{self, Command, Context};
+use crate::definition::look::Look;
 use crate::report::life::{self, Month};
 use crate::report::sign::Key;
 use crate::report::{ReportError, files};
@@ -115,8 +116,8 @@ async fn publish(running: &Running) -> Result<(), StoreError> {
     };
     let missing: Vec<(PathBuf, Kept)> = running.store.read(missing).await?;
     for (folder, kept) in missing {
-        let key = key.clone();
-        let written = running.store.read(move |conn| Ok(put(conn, &folder, &kept, &key))).await?;
+        let (key, look) = (key.clone(), fleet.report.look(&kept.customer));
+        let written = running.store.read(move |conn| Ok(put(conn, &folder, &kept, (&key, &look)))).await?;
         match written {
             Ok(files) => tracing::info!(files, "report.published"),
             Err(error) => tracing::error!(error, "report.not_published: tried again within seconds"),
@@ -130,12 +131,12 @@ fn there(folder: &Path, kept: &Kept) -> bool {
 }
 
 /// Writes one revision in all formats; says their names, or what went wrong.
-fn put(conn: &Connection, folder: &Path, kept: &Kept, key: &Path) -> Result<String, String> {
+fn put(conn: &Connection, folder: &Path, kept: &Kept, (key, look): (&Path, &Look)) -> Result<String, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
     let key = Key::at(key).map_err(|error| error.to_string())?;
     std::fs::create_dir_all(folder).map_err(|error| told(&error))?;
     let standing = life::revision(conn, kept).map_err(|error| error.to_string())?;
-    let written = files::publish(folder, &standing, &kept.month, &key).map_err(|error| told(&error))?;
+    let written = files::publish(folder, &standing, &kept.month, (&key, look)).map_err(|error| told(&error))?;
     Ok(written.into_iter().map(|written| written.file).collect::<Vec<_>>().join(", "))
 }
 

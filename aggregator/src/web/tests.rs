@@ -260,11 +260,35 @@ async fn a_months_report_comes_with_only_its_own_style_let_through() {
     served.take(last(24), Outcome::Up).await;
     let page = served.get("/report/acme/2026-11").await;
     assert_eq!(page.status, 200, "{}", page.body);
-    assert!(page.head.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{}", page.head);
+    assert!(
+        page.head.contains("content-security-policy: default-src 'none'; img-src data:; style-src 'sha256-"),
+        "{}",
+        page.head
+    );
     assert!(!page.body.contains(" style=") && !page.body.contains("<script"), "{}", page.body);
     let report = served.json("/report/acme/2026-11.json").await;
     assert_eq!(report["schema"], "nines.report/1");
     assert_eq!(report["services"][0]["availability_ppm"], 1_000_000);
+}
+
+#[tokio::test]
+async fn a_months_report_comes_in_every_format_by_its_ending() {
+    let served = serve().await;
+    served.take(last(24), Outcome::Up).await;
+    for (ending, kind, part) in [
+        ("csv", "text/csv", "availability_ppm"),
+        ("days.csv", "text/csv", "\r\nshop,2026-11-"),
+        ("md", "text/markdown", "| Service |"),
+        ("pdf", "application/pdf", "%PDF-1.7"),
+    ] {
+        let file = served.get(&format!("/report/acme/2026-11.{ending}")).await;
+        assert_eq!(file.status, 200, "{ending}");
+        assert!(file.head.contains(&format!("content-type: {kind}")), "{}", file.head);
+        assert!(file.body.contains(part), "{ending}");
+    }
+    for ending in ["docx", "nothing.csv", "days.pdf"] {
+        assert_eq!(served.get(&format!("/report/acme/2026-11.{ending}")).await.status, 404, "{ending}");
+    }
 }
 
 #[tokio::test]

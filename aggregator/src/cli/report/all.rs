@@ -65,7 +65,8 @@ pub(super) fn run(month: &str, folder: &Path, global: &Global, now: Timestamp) -
         if standing.kept.is_none() && standing.report.complete && super::freeze(&fleet, &of.customer, month) {
             standing = made()??;
         }
-        let files = files::publish(folder, &standing, month, &key).map_err(failed)?;
+        let files =
+            files::publish(folder, &standing, month, (&key, &fleet.report.look(&of.customer))).map_err(failed)?;
         bar.suspend(|| super::tell_due(&standing, month));
         let (revision, state) = (standing.report.revision, standing.report.state);
         index.reports.push(Entry { customer: of.customer, name: customer.name, revision, state, files });

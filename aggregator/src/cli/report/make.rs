@@ -1,14 +1,15 @@
 //! `nines report` itself: one report, or those of all customers.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nines_shared::id::{CustomerId, ServiceId};
 use nines_shared::time::{Clock, Span, Timestamp};
 
 use crate::cli::when::When;
 use crate::cli::{Failure, Global, progress};
-use crate::report::life::{self, Standing};
+use crate::report::csv::{self, Table};
+use crate::report::life;
 use crate::report::sign::Key;
 use crate::report::{Format, ReportRequest, Time, files};
 use crate::store::Store;
@@ -39,6 +40,9 @@ pub(super) struct Make {
     /// How it is written [default: what the ending of --out says, else json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Of a report as CSV, which table [default: services]
+    #[arg(long, value_enum, value_name = "TABLE", conflicts_with = "all_customers")]
+    table: Option<Table>,
     /// The file to write, with its signature beside it; - for stdout
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
@@ -67,16 +71,16 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
         super::tell_due(&standing, month);
     }
     spinner.finish_and_clear();
+    let bytes = match args.table {
+        Some(table) => csv::render(&standing.report, table).into_bytes(),
+        None => standing.written(format, &fleet.report.look(&standing.report.customer)),
+    };
     if crate::archive::is_stdio(&args.out) {
-        return print(&standing.written(format)).map_err(|error| Failure::Io(format!("stdout: {error}")));
+        return print(&bytes).map_err(|error| Failure::Io(format!("stdout: {error}")));
     }
     let key = Key::at(&fleet.report.key(&fleet.aggregator))?;
-    write(&args.out, &standing, format, &key)
-}
-
-fn write(path: &Path, standing: &Standing, format: Format, key: &Key) -> Result<(), Failure> {
-    files::write_signed(path, standing.written(format).as_bytes(), &files::comment(&standing.report), key)
-        .map_err(|error| Failure::Io(format!("{}: {error}", path.display())))
+    files::write_signed(&args.out, &bytes, &files::comment(&standing.report), &key)
+        .map_err(|error| Failure::Io(format!("{}: {error}", args.out.display())))
 }
 
 impl Make {
@@ -98,18 +102,22 @@ impl Make {
     fn format(&self) -> Result<Format, Failure> {
         let said = self.format.or_else(|| Format::of_ending(&self.out));
         match (said, self.out.extension()) {
+            (Some(format), _) if self.table.is_some() && format != Format::Csv => {
+                Err(Failure::Usage("--table is for CSV: --format csv, or --out FILE.csv".to_owned()))
+            }
             (Some(format), _) => Ok(format),
+            (None, None) if self.table.is_some() => Ok(Format::Csv),
             (None, None) => Ok(Format::default()),
             (None, Some(ending)) => Err(Failure::Usage(format!(
-                "a report is not written as {}: --out FILE.json or FILE.html, or say which with --format",
+                "a report is not written as {}: --out FILE.json, .html, .pdf, .csv or .md, or say which with --format",
                 ending.display()
             ))),
         }
     }
 }
 
-fn print(text: &str) -> io::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+fn print(bytes: &[u8]) -> io::Result<()> {
+    match io::stdout().write_all(bytes) {
         // Whoever reads has seen enough: `nines report … | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
@@ -132,12 +140,18 @@ mod tests {
     #[test]
     fn an_ending_that_is_not_written_is_wrong_usage() {
         let folder = tempfile::tempdir().unwrap();
-        for ending in ["pdf", "csv", "md"] {
+        for ending in ["docx", "xlsx", "txt"] {
             let file = folder.path().join(format!("x.{ending}"));
             let message = refused(&["--from", "-1h", "--out", file.to_str().unwrap()]);
             assert!(message.contains(ending) && message.contains("json") && message.contains("html"), "{message}");
             assert!(!file.exists());
         }
+    }
+
+    #[test]
+    fn a_table_is_asked_of_csv_alone() {
+        let message = refused(&["--from", "-1h", "--table", "days", "--out", "days.pdf"]);
+        assert!(message.contains("--table") && message.contains("csv"), "{message}");
     }
 
     #[test]
