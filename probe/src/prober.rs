@@ -159,8 +159,15 @@ pub(crate) struct Run {
 impl Look<'_> {
     async fn attempt(&self, check: &Check, run: Run) -> Observation {
         let question = &check.question;
-        if question.reach().addresses == Addresses::Every {
+        let by_port = matches!(question, Question::Tls(tls) if !tls.ports.is_empty());
+        if question.reach().addresses == Addresses::Every && !by_port {
             return Box::pin(self.parts(check, slice::from_ref(question), run)).await;
+        }
+        if let Question::Tls(tls) = question
+            && !tls.ports.is_empty()
+        {
+            let questions: Vec<Question> = tls.by_port().into_iter().map(|tls| Question::Tls(Box::new(tls))).collect();
+            return Box::pin(async move { self.parts(check, &questions, run).await }).await;
         }
         self.one(check, question, Record::start(), run).await
     }

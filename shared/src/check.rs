@@ -39,8 +39,8 @@ pub use self::proxy::HttpProxy;
 pub use self::reach::{Addresses, Family, Reach};
 pub use self::tcp::{MAX_SEND_BYTES, TcpExpect, TcpQuestion};
 pub use self::tls::{
-    CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, OcspExpect, Pin, StartTls, TlsExpect, TlsQuestion,
-    TlsVersion,
+    CipherSuite, MAX_EXPECTED_NAMES, MAX_OFFERS, MAX_PINS, MAX_PORTS, OcspExpect, Pin, StartTls, TlsExpect,
+    TlsQuestion, TlsVersion,
 };
 use crate::duration::Shown;
 use crate::id::{CheckId, RegionId, ServiceId};
@@ -394,7 +394,7 @@ impl Question {
         match self {
             Self::Http(http) => shown_url(&http.url),
             Self::Dns(dns) => format!("dns:{} {}", dns.name, dns.record_type),
-            Self::Tls(tls) => format!("tls:{}", tls.address),
+            Self::Tls(tls) => tls.target(),
             Self::Tcp(tcp) => format!("tcp:{}", tcp.address),
             Self::Icmp(icmp) => format!("icmp:{}", icmp.host),
             Self::Grpc(grpc) if grpc.service.is_empty() => format!("grpc:{}", grpc.address),

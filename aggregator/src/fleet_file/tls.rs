@@ -18,7 +18,9 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
     let table = value.table()?;
     let address = table.need("address", "write where to connect: address = \"shop.example:443\"");
     let starttls = table.get_if("starttls", |value| value.one_of(STARTTLS));
-    let address = address.and_then(|value| where_to(&value, starttls.flatten()));
+    let ports = table.get_or("ports", Vec::new(), |value| value.list(Value::whole::<u16>));
+    let first = ports.as_ref().and_then(|ports| ports.first().copied());
+    let address = address.and_then(|value| where_to(&value, starttls.flatten(), first));
     let reach = reach::read(&table);
     let server_name = table.get_if("server_name", server_name);
     let ca_pem = table.get_if("ca", ca::read);
@@ -31,19 +33,24 @@ pub(super) fn read(value: &Value<'_>) -> Option<TlsQuestion> {
         reach: reach?,
         server_name: server_name?,
         ca_pem: ca_pem?,
-        client_certificate: client_certificate?,
         starttls: starttls?,
+        ports: ports?,
+        client_certificate: client_certificate?,
         verify: verify?,
         expect: expect?,
         ..TlsQuestion::at(address?)
     })
 }
 
-/// Where to connect; with STARTTLS the port may be left to the protocol.
-fn where_to(value: &Value<'_>, starttls: Option<StartTls>) -> Option<HostPort> {
+/// Where to connect; the port may be left to STARTTLS's protocol, and must be where there are several.
+fn where_to(value: &Value<'_>, starttls: Option<StartTls>, first: Option<u16>) -> Option<HostPort> {
     let text = value.text()?;
-    let (host, port) = (url::Host::parse(text), starttls.map(StartTls::port));
+    let (host, port) = (url::Host::parse(text), first.or(starttls.map(StartTls::port)));
     match (host, port) {
+        (Err(_), _) if first.is_some() => {
+            value.error(format!("{text:?} is not a host; the ports are named by ports"));
+            None
+        }
         (Ok(host), Some(port)) => Some(HostPort { host, port }),
         (Ok(_) | Err(_), _) => value.parse(),
     }

@@ -10,12 +10,15 @@ mod session;
 mod starttls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nines_shared::check::{StartTls, TlsVersion};
 use nines_shared::sample::{Phase, Reason};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
@@ -34,6 +37,9 @@ pub(crate) use missing::explain as explain_missing;
 pub(crate) use refusal::of_tls;
 pub(crate) use refusal::{reason_of, tls_error};
 pub(crate) use session::Session;
+
+/// How long a target's word on our certificate is waited for.
+const VERDICT: Duration = Duration::from_secs(1);
 
 /// Whom a handshake asks for and what it offers.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +79,9 @@ pub(crate) async fn secure(
     let unsupported = |why| Failure::ours(Reason::Unsupported, Phase::Tls, why);
     let name = server_name(terms.name).map_err(unsupported)?;
     let trust = look.prober.trusts.of(terms.ca_pem).map_err(unsupported)?;
-    let (mut config, witness) = trust.config(terms.alpn, terms.verify);
+    let (mut config, witness) = trust.config(terms.alpn, terms.verify, terms.client);
     if let Some(protocol) = terms.protocol {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    }
-    if let Some(client) = terms.client {
-        config.client_auth_cert_resolver = Arc::clone(client);
     }
     record.enter(Phase::Tls);
     if let Some(protocol) = terms.starttls {
@@ -97,6 +100,9 @@ pub(crate) async fn secure(
         Err(error) => {
             let session = record.session.insert(Session::refused(witness, now));
             let failure = refusal::of_handshake(&error, session.shown());
+            if session.asked_for_ours() {
+                return Err(refusal::with_ours(failure));
+            }
             let missing = failure.reason == Reason::TlsUnknownIssuer;
             if terms.tunnelled || !missing && !legacy::is_suspected(&error) {
                 return Err(failure);
@@ -108,6 +114,31 @@ pub(crate) async fn secure(
             };
             Err(explained)
         }
+    }
+}
+
+/// What a target says of our certificate, or of its absence, once it asked for one and the handshake is done here:
+/// in TLS 1.3 its verdict comes after that.
+pub(crate) async fn verdict(secured: &mut TlsStream<TcpStream>, session: &Session) -> Result<(), Failure> {
+    if !session.asked_for_ours() {
+        return Ok(());
+    }
+    let mut buffer = [0; 1_024];
+    let ended = timeout(VERDICT, async {
+        loop {
+            match secured.read(&mut buffer).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    });
+    match ended.await {
+        Ok(Err(error)) if tls_error(&error).is_some() => {
+            Err(refusal::with_ours(refusal::of_handshake(&error, session.shown())))
+        }
+        // The connection is over, or goes on: nothing was said against us.
+        Ok(Ok(()) | Err(_)) | Err(_) => Ok(()),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Re
     // A farewell, so that the target's log does not show a reset. It need not arrive.
     let _gone_already = secured.shutdown().await;
     if let Some(session) = &record.session {
+        handshake::verdict(&mut secured, session).await?;
         judge(&question.expect, session, look.prober.clock.now())?;
     }
     offers::judge(look, &question.expect, &terms, record).await
@@ -44,8 +45,5 @@ pub(crate) async fn ask(look: &Look<'_>, question: &TlsQuestion, record: &mut Re
 
 /// Where no HTTP is spoken, a protocol that the target does not agree on is not a version of HTTP.
 fn without_http(failure: Failure) -> Failure {
-    match failure.reason {
-        Reason::HttpVersion => Failure { reason: Reason::TlsAlpn, ..failure },
-        _ => failure,
-    }
+    if failure.reason == Reason::HttpVersion { Failure { reason: Reason::TlsAlpn, ..failure } } else { failure }
 }

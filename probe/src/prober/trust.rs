@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -152,10 +152,17 @@ impl Trust {
 
     /// A configuration for one handshake, and the [`Witness`] of what it will be shown. Where not `verify`, any
     /// chain is accepted, and the witness knows why it should not have been.
-    pub(crate) fn config(self: &Arc<Self>, alpn: Alpn, verify: bool) -> (ClientConfig, Arc<Witness>) {
-        let witness = Arc::new(Witness::new(Arc::clone(self), verify));
+    /// `client` is what is shown where the target wants a certificate of ours.
+    pub(crate) fn config(
+        self: &Arc<Self>,
+        alpn: Alpn,
+        verify: bool,
+        client: Option<&Arc<dyn ResolvesClientCert>>,
+    ) -> (ClientConfig, Arc<Witness>) {
+        let witness = Arc::new(Witness::new(Arc::clone(self), verify, client.cloned()));
         let mut config = self.configs[alpn as usize].clone();
         config.dangerous().set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
+        config.client_auth_cert_resolver = Arc::clone(&witness) as Arc<dyn ResolvesClientCert>;
         (config, witness)
     }
 }

@@ -111,6 +111,13 @@ impl HttpQuestion {
             push("http.url", format!("{} is not a web address; write http://host/… or https://host/…", self.url));
         }
         self.reach.errors(self.url.host().as_ref(), "http.family", push);
+        if let Some(certificate) = &self.expect.certificate {
+            certificate.errors(&mut |_key, mend| push("http.expect.certificate", mend));
+            if certificate.offers() != 0 {
+                let mend = "what else a target takes is asked by a check of its own; make a tls check of it";
+                push("http.expect.certificate", mend.to_owned());
+            }
+        }
         if !is_token(&self.method) {
             push("http.method", format!("{:?} is not an HTTP method; write GET, HEAD, POST …", self.method));
         }

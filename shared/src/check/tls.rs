@@ -14,6 +14,8 @@ pub use self::cipher::CipherSuite;
 pub use self::pin::Pin;
 pub use self::starttls::StartTls;
 
+/// The most ports of one question.
+pub const MAX_PORTS: usize = 8;
 /// The most pins of one question.
 pub const MAX_PINS: usize = 16;
 /// The most names that one question wants a certificate to cover.
@@ -31,6 +33,9 @@ pub struct TlsQuestion {
     /// Over which of the host's addresses.
     #[serde(default, skip_serializing_if = "Reach::is_default")]
     pub reach: Reach,
+    /// Ask each of these ports instead of the address's; the worst decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
     /// The name to ask for and to verify, where it is not the address's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
@@ -64,37 +69,47 @@ impl TlsQuestion {
     /// A handshake at `address` that expects only a chain that is valid for the address's host.
     pub fn at(address: HostPort) -> Self {
         let (reach, expect) = (Reach::default(), TlsExpect::default());
-        let (server_name, ca_pem, client_certificate, starttls) = (None, None, None, None);
-        Self { address, reach, server_name, ca_pem, client_certificate, starttls, verify: true, expect }
+        Self {
+            address,
+            reach,
+            ports: Vec::new(),
+            client_certificate: None,
+            server_name: None,
+            ca_pem: None,
+            starttls: None,
+            verify: true,
+            expect,
+        }
     }
 
     /// Tells `push` the key and the mend of every rule that the question breaks.
     pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
         self.reach.errors(Some(&self.address.host), "tls.family", push);
-        let expect = &self.expect;
-        if MAX_PINS < expect.pins.len() {
-            push("tls.expect.pins", format!("{} pins are too many; at most {MAX_PINS}", expect.pins.len()));
+        if MAX_PORTS < self.ports.len() {
+            push("tls.ports", format!("{} ports are too many; at most {MAX_PORTS}", self.ports.len()));
         }
-        if MAX_EXPECTED_NAMES < expect.names.len() {
-            let mend = format!("{} names are too many; at most {MAX_EXPECTED_NAMES}", expect.names.len());
-            push("tls.expect.names", mend);
+        if self.ports.contains(&0) || (1..self.ports.len()).any(|at| self.ports[..at].contains(&self.ports[at])) {
+            push("tls.ports", "each port is 1 to 65535, and named once".to_owned());
         }
-        if MAX_OFFERS < expect.offers() {
-            let mend = format!(
-                "{} versions and ciphers are too many, since each takes a connection; at most {MAX_OFFERS}",
-                expect.offers()
-            );
-            push(if expect.ciphers.is_empty() { "tls.expect.refuses_ciphers" } else { "tls.expect.ciphers" }, mend);
+        self.expect.errors(push);
+    }
+
+    /// The questions that this one is made of, where it is asked at several ports.
+    pub fn by_port(&self) -> Vec<Self> {
+        let at = |port: &u16| {
+            let address = HostPort { port: *port, ..self.address.clone() };
+            Self { address, ports: Vec::new(), ..self.clone() }
+        };
+        self.ports.iter().map(at).collect()
+    }
+
+    /// Where it is asked, for people.
+    pub fn target(&self) -> String {
+        if self.ports.is_empty() {
+            return format!("tls:{}", self.address);
         }
-        if let Some(version) = expect.versions.iter().find(|version| expect.refuses.contains(version)) {
-            push("tls.expect.refuses", format!("{version} can't be both offered and refused"));
-        }
-        if let Some(suite) = expect.ciphers.iter().find(|suite| expect.refuses_ciphers.contains(suite)) {
-            push("tls.expect.refuses_ciphers", format!("{suite} can't be both offered and refused"));
-        }
-        if expect.alpn.as_ref().is_some_and(|name| !(1..=255).contains(&name.len())) {
-            push("tls.expect.alpn", "a protocol's name has 1 to 255 bytes, such as h2 or http/1.1".to_owned());
-        }
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        format!("tls:{}:{}", self.address.host, ports.join(","))
     }
 }
 
@@ -148,6 +163,33 @@ pub enum OcspExpect {
 }
 
 impl TlsExpect {
+    /// Tells `push` the key, as a TLS question has it, and the mend of every rule that is broken.
+    pub(super) fn errors(&self, push: &mut impl FnMut(&'static str, String)) {
+        if MAX_PINS < self.pins.len() {
+            push("tls.expect.pins", format!("{} pins are too many; at most {MAX_PINS}", self.pins.len()));
+        }
+        if MAX_EXPECTED_NAMES < self.names.len() {
+            let mend = format!("{} names are too many; at most {MAX_EXPECTED_NAMES}", self.names.len());
+            push("tls.expect.names", mend);
+        }
+        if MAX_OFFERS < self.offers() {
+            let mend = format!(
+                "{} versions and ciphers are too many, since each takes a connection; at most {MAX_OFFERS}",
+                self.offers()
+            );
+            push(if self.ciphers.is_empty() { "tls.expect.refuses_ciphers" } else { "tls.expect.ciphers" }, mend);
+        }
+        if let Some(version) = self.versions.iter().find(|version| self.refuses.contains(version)) {
+            push("tls.expect.refuses", format!("{version} can't be both offered and refused"));
+        }
+        if let Some(suite) = self.ciphers.iter().find(|suite| self.refuses_ciphers.contains(suite)) {
+            push("tls.expect.refuses_ciphers", format!("{suite} can't be both offered and refused"));
+        }
+        if self.alpn.as_ref().is_some_and(|name| !(1..=255).contains(&name.len())) {
+            push("tls.expect.alpn", "a protocol's name has 1 to 255 bytes, such as h2 or http/1.1".to_owned());
+        }
+    }
+
     /// How many versions and cipher suites are asked about.
     pub fn offers(&self) -> usize {
         self.versions.len() + self.refuses.len() + self.ciphers.len() + self.refuses_ciphers.len()

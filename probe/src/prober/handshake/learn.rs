@@ -31,10 +31,8 @@ pub(crate) async fn learn(look: &Look<'_>, to: SocketAddr, terms: &Terms<'_>, as
     if let Some(protocol) = terms.starttls {
         starttls::agree(&mut stream, protocol).await?;
     }
-    let answer = exchange(&mut stream, &hello).await.map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => Failure::theirs(Reason::TlsMalformed, Phase::Tls, error.to_string()),
-        _ => refusal::of_io(&error),
-    })?;
+    // What is not TLS comes as invalid data, which is `tls_malformed`.
+    let answer = exchange(&mut stream, &hello).await.map_err(|error| refusal::of_io(&error))?;
     if matches!(answer, Answer::Takes { .. }) {
         // So that the target's log shows no broken handshake. It need not arrive.
         let _gone_already = stream.write_all(&FAREWELL).await;
@@ -62,8 +60,7 @@ async fn exchange(stream: &mut TcpStream, hello: &[u8]) -> io::Result<Answer> {
 
 /// A reset is a refusal as well.
 fn closed(error: io::Error) -> io::Result<Answer> {
-    match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Ok(Answer::Closed),
-        _ => Err(error),
-    }
+    let closed =
+        matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe);
+    if closed { Ok(Answer::Closed) } else { Err(error) }
 }

@@ -17,6 +17,19 @@ use crate::prober::trust::Shown;
 
 const DAY_S: u64 = 86_400;
 
+/// `failure` of a handshake in which the target asked for a certificate of ours. A server of TLS 1.2 that gets none
+/// says only that the handshake failed.
+pub(super) fn with_ours(failure: Failure) -> Failure {
+    match failure.reason {
+        Reason::TlsVersion | Reason::TlsAlert | Reason::TlsClosed => Failure {
+            reason: Reason::TlsClientCertificate,
+            detail: format!("{}, after it asked for a certificate of ours", failure.detail),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
 /// Why a handshake failed; `shown` is what the target had shown by then.
 pub(super) fn of_handshake(error: &io::Error, shown: Option<&Shown>) -> Failure {
     if let Some(tls) = tls_error(error) {
@@ -69,6 +82,17 @@ pub(crate) fn of_tls(error: &Error, shown: Option<&Shown>) -> (Reason, String) {
             | AlertDescription::HandshakeFailure
             | AlertDescription::InsufficientSecurity,
         ) => Reason::TlsVersion,
+        // RFC 8446 §6.2: what a server says of a client's certificate.
+        Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
+        ) => Reason::TlsClientCertificate,
         Error::AlertReceived(_) => Reason::TlsAlert,
         _ => Reason::TlsMalformed,
     };

@@ -54,6 +54,11 @@ impl Session {
         self.witness.shown()
     }
 
+    /// Whether the target asked for a certificate of ours.
+    pub(crate) fn asked_for_ours(&self) -> bool {
+        self.witness.asked_for_ours()
+    }
+
     /// Whom the session believes.
     pub(crate) fn trust(&self) -> &Trust {
         &self.witness.trust

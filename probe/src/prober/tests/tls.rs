@@ -3,6 +3,7 @@
 mod chains;
 mod expect;
 pub(super) mod fixture;
+mod hostile;
 mod missing;
 mod offers;
 mod starttls;

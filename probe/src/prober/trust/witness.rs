@@ -1,15 +1,17 @@
-//! The verifier of one handshake, which remembers what it was shown.
+//! The verifier of one handshake, which remembers what it was shown, and whether something of ours was wanted.
 //!
 //! Everything shown is kept before it is judged, so that an invalid certificate is still described. The verdict
 //! is that of rustls' own verifier; only where the path is known and the name fits is that one spared, since it
 //! would do the same again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_name;
+use rustls::client::{ResolvesClientCert, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 use super::{Path, Trust};
@@ -34,16 +36,34 @@ pub(crate) struct Witness {
     pub(crate) trust: Arc<Trust>,
     verify: bool,
     shown: OnceLock<Shown>,
+    client: Option<Arc<dyn ResolvesClientCert>>,
+    asked_for_ours: AtomicBool,
 }
 
 impl Witness {
-    pub(super) fn new(trust: Arc<Trust>, verify: bool) -> Self {
-        Self { trust, verify, shown: OnceLock::new() }
+    pub(super) fn new(trust: Arc<Trust>, verify: bool, client: Option<Arc<dyn ResolvesClientCert>>) -> Self {
+        Self { trust, verify, shown: OnceLock::new(), client, asked_for_ours: AtomicBool::new(false) }
+    }
+
+    /// Whether the target asked for a certificate of ours.
+    pub(crate) fn asked_for_ours(&self) -> bool {
+        self.asked_for_ours.load(Ordering::Relaxed)
     }
 
     /// What was shown, where the handshake came so far.
     pub(crate) fn shown(&self) -> Option<&Shown> {
         self.shown.get()
+    }
+}
+
+impl ResolvesClientCert for Witness {
+    fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked_for_ours.store(true, Ordering::Relaxed);
+        self.client.as_ref()?.resolve(hints, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.client.is_some()
     }
 }
 

@@ -27,7 +27,9 @@ impl FromStr for CipherSuite {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let named = Self::KNOWN.iter().find(|(_, name)| *name == text).map(|(suite, _)| *suite);
-        let numbered = || text.strip_prefix("0x").filter(|hex| hex.len() == 4);
+        let numbered = || {
+            text.strip_prefix("0x").filter(|hex| hex.len() == 4 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        };
         let suite = named.or_else(|| numbered().and_then(|hex| u16::from_str_radix(hex, 16).ok()).map(Self));
         suite.ok_or_else(|| {
             format!(
