@@ -139,9 +139,9 @@ mod tests {
         let days = [day(10), day(20), None, day(30), None];
         let starts: Vec<Timestamp> = (0..5).map(|n| Timestamp::from_ms(n * 86_400_000)).collect();
         let [drawing] = &panels(&[Panel { name: "Ireland", days: &days }], &starts, Zone("UTC"))[..] else { panic!() };
-        let lines = drawing.shapes.iter().find_map(|shape| match shape {
-            Shape::Strokes { lines, width: 14, .. } => Some(lines.iter().map(Vec::len).collect::<Vec<_>>()),
-            _ => None,
+        let lines = drawing.shapes.iter().find_map(|shape| {
+            let Shape::Strokes { lines, width: 14, .. } = shape else { return None };
+            Some(lines.iter().map(Vec::len).collect::<Vec<_>>())
         });
         assert_eq!(lines, Some(vec![2, 2]));
     }
