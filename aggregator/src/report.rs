@@ -25,6 +25,7 @@ pub mod sign;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+pub mod what_if;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -135,6 +136,9 @@ pub enum ReportError {
     /// The definitions of a frozen report make no sense.
     #[error(transparent)]
     Basis(#[from] BasisError),
+    /// Another policy that makes no sense.
+    #[error("--policy {0}")]
+    Otherwise(String),
     /// A revision that was never made.
     #[error("customer {customer} has no revision {revision} of {month}; {}", those("revisions", known))]
     NoRevision {
@@ -254,6 +258,7 @@ impl Plan {
             complete: as_of.is_none(),
             as_of,
             restatement: None,
+            what_if: None,
             from: window.from,
             to: window.to,
             timezone: customer.timezone,

@@ -26,6 +26,7 @@ Examples:
   nines report --service shop --from -24h
   nines report --customer acme --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z | jq .services[].sla
   nines report --all-customers --month 2026-10 --out reports/
+  nines report --month 2026-10 --policy unknown=down --policy quorum=1   what would have been, beside what is
   nines report verify acme-2026-10-r1.json --samples october.ndjson.zst
 
 A month that is complete is frozen when its report is made first; from then on the very same bytes are given out. What
@@ -94,6 +95,7 @@ impl From<ReportError> for Failure {
             | ReportError::UnknownCustomer { .. }
             | ReportError::UnknownService { .. }
             | ReportError::WhoseReport { .. }
+            | ReportError::Otherwise(_)
             | ReportError::EmptyWindow => Self::Usage(error.to_string()),
         }
     }

@@ -26,7 +26,8 @@ use crate::store::{StoreError, definitions};
 use crate::words;
 
 /// What a report says of itself or of its making, and not of the service: no difference between two revisions.
-pub(super) const NOT_FIGURES: [&str; 6] = ["revision", "state", "restatement", "basis", "signed_by", "as_of"];
+pub(super) const NOT_FIGURES: [&str; 7] =
+    ["revision", "state", "restatement", "what_if", "basis", "signed_by", "as_of"];
 
 /// A month of a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,6 +37,10 @@ pub struct Report {
     /// Why there is another revision, and what it changes; absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restatement: Option<Restatement>,
+    /// Where it is **not** what the contract says, but the same samples under another policy: which, and what the
+    /// contract says. Absent in every other report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<WhatIf>,
     /// The window's first instant.
     pub from: Timestamp,
     /// The first instant after it.
@@ -67,6 +71,32 @@ pub struct Report {
     /// The public key that a frozen report is signed with, as minisign writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+}
+
+/// Another policy than the contract's, and what the contract says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhatIf {
+    /// What is otherwise, such as `unknown=down`.
+    pub policy: Vec<String>,
+    /// The frozen revision that it is compared with; null where that is preliminary.
+    pub revision: Option<u32>,
+    /// The digest of the samples that the contract's figures are of.
+    pub samples: String,
+    /// The contract's figures, in the order of `services`.
+    pub contract: Vec<Said>,
+}
+
+/// What the contract says of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Which service.
+    pub service: ServiceId,
+    /// How the judged part was spent.
+    pub accounts: Accounts,
+    /// (up + degraded) / observed; null is no data.
+    pub availability_ppm: Option<u32>,
+    /// How the contract was kept.
+    pub sla: Option<SlaReport>,
 }
 
 /// Why a report was restated.

@@ -114,12 +114,12 @@ pub(super) fn store(shelf: &Shelf, samples: &[Sample]) {
     shelf.store.write_blocking(move |tx| samples::insert(tx, &samples, Timestamp::from_ms(START))).unwrap();
 }
 
-fn asked(from: i64, to: i64) -> ReportRequest {
+pub(super) fn asked(from: i64, to: i64) -> ReportRequest {
     let window = Span::new(Timestamp::from_ms(START + from * MINUTE), Timestamp::from_ms(START + to * MINUTE));
     ReportRequest { environment: "test".to_owned(), customer: None, service: None, time: Time::Window(window) }
 }
 
-fn built(shelf: &Shelf, request: &ReportRequest, now: i64) -> Result<Report, ReportError> {
+pub(super) fn built(shelf: &Shelf, request: &ReportRequest, now: i64) -> Result<Report, ReportError> {
     shelf.store.read_blocking(|conn| Ok(build(conn, request, Timestamp::from_ms(START + now * MINUTE)))).unwrap()
 }
 

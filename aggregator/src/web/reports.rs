@@ -49,6 +49,7 @@ pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(
             | ReportError::NoService(_)
             | ReportError::NoRevision { .. }
             | ReportError::Basis(_)
+            | ReportError::Otherwise(_)
             | ReportError::EmptyWindow,
         ) => refusal(&web, &unknown()),
     }

@@ -9,8 +9,9 @@ use nines_shared::time::{Clock, Span, Timestamp};
 use crate::cli::when::When;
 use crate::cli::{Failure, Global, progress};
 use crate::report::csv::{self, Table};
-use crate::report::life;
+use crate::report::life::{self, Standing};
 use crate::report::sign::Key;
+use crate::report::what_if::{self, Otherwise};
 use crate::report::{Format, ReportRequest, Time, files};
 use crate::store::Store;
 
@@ -37,6 +38,10 @@ pub(super) struct Make {
     /// The reports of all customers, in every format, into the folder --out
     #[arg(long, requires = "month", conflicts_with_all = ["customer", "service", "format", "revision"])]
     all_customers: bool,
+    /// What if: the same samples under another policy, beside what the contract says. quorum=N, method=…, slice=…,
+    /// unknown=…, degraded=…, min_outage=…
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "all_customers")]
+    policy: Vec<Otherwise>,
     /// How it is written [default: what the ending of --out says, else json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
@@ -70,6 +75,11 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
         }
         super::tell_due(&standing, month);
     }
+    if !args.policy.is_empty() {
+        let report = store.read_blocking(|conn| Ok(what_if::build(conn, &standing.report, &args.policy)))??;
+        // It is nobody's contract: it has no bytes on record, and no signature.
+        standing = Standing { report, kept: None, due: None };
+    }
     spinner.finish_and_clear();
     let bytes = match args.table {
         Some(table) => csv::render(&standing.report, table).into_bytes(),
@@ -78,9 +88,14 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
     if crate::archive::is_stdio(&args.out) {
         return print(&bytes).map_err(|error| Failure::Io(format!("stdout: {error}")));
     }
-    let key = Key::at(&fleet.report.key(&fleet.aggregator))?;
-    files::write_signed(&args.out, &bytes, &files::comment(&standing.report), &key)
-        .map_err(|error| Failure::Io(format!("{}: {error}", args.out.display())))
+    let written = match &standing.report.what_if {
+        None => {
+            let key = Key::at(&fleet.report.key(&fleet.aggregator))?;
+            files::write_signed(&args.out, &bytes, &files::comment(&standing.report), &key)
+        }
+        Some(_) => files::write(&args.out, &bytes),
+    };
+    written.map_err(|error| Failure::Io(format!("{}: {error}", args.out.display())))
 }
 
 impl Make {

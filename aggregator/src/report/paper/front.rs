@@ -3,7 +3,7 @@
 use super::{Block, Cell, Chart, Column, Fact, Front, Kind, Table, Tone};
 use crate::report::drawing::strip;
 use crate::report::figures::{self, WHOLE, Zone, percent, percent_beside};
-use crate::report::model::{Report, Restatement, ServiceReport, SlaReport, State};
+use crate::report::model::{Report, Restatement, ServiceReport, SlaReport, State, WhatIf};
 use crate::uptime::sla::Kept;
 use crate::words;
 
@@ -12,8 +12,9 @@ const GLANCE: usize = 12;
 
 pub(super) fn page(report: &Report, zone: Zone<'_>, period: &str) -> Front {
     let (headline, tone) = headline(&report.services);
-    let mut blocks: Vec<Block> =
-        report.restatement.iter().map(|restated| Block::Text(replaces(restated, zone))).collect();
+    let headline = if report.what_if.is_some() { format!("What if: {headline}") } else { headline };
+    let mut blocks: Vec<Block> = report.what_if.iter().map(|what_if| Block::Text(otherwise(what_if))).collect();
+    blocks.extend(report.restatement.iter().map(|restated| Block::Text(replaces(restated, zone))));
     blocks.extend([
         Block::Table(promises(report)),
         Block::Soft(
@@ -29,11 +30,24 @@ pub(super) fn page(report: &Report, zone: Zone<'_>, period: &str) -> Front {
 /// Whether the report can still change, in words.
 pub(super) fn state(report: &Report) -> (&'static str, Tone) {
     match report.state {
+        _ if report.what_if.is_some() => ("WHAT IF: not what the contract says", Tone::Unsure),
         State::Final if report.restatement.is_some() => ("Final: restated", Tone::Unsure),
         State::Final => ("Final", Tone::Plain),
         State::Preliminary if report.complete => ("Preliminary: complete, not frozen", Tone::Plain),
         State::Preliminary => ("Preliminary: late results may still change it", Tone::Unsure),
     }
+}
+
+/// That this is no contract's figure, and what the contract's are.
+fn otherwise(what_if: &WhatIf) -> String {
+    let said: Vec<String> =
+        what_if.contract.iter().map(|said| format!("{} {}", said.service, percent(said.availability_ppm))).collect();
+    format!(
+        "WHAT IF {}: the same samples under another policy. This is not what the contract says. By the contract, \
+         availability is: {}.",
+        what_if.policy.join(", "),
+        said.join(", ")
+    )
 }
 
 /// Why there is another revision, in one sentence.
