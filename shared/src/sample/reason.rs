@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
-    ($($fault:expr => { $($(#[$doc:meta])* $name:ident = $code:literal,)+ })+) => {
+    ($($fault:expr => { $($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+ })+) => {
         /// Why a sample is not `up`: a stable code that alerts group by and reports print.
         ///
         /// The set is closed on the side that writes; the side that reads keeps a code it does not know
@@ -13,7 +13,7 @@ macro_rules! reasons {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub enum Reason {
-            $($($(#[$doc])* $name,)+)+
+            $($($(#[doc = $doc])+ $name,)+)+
             /// A code of another version or another product; `[a-z0-9_]{1,64}`.
             Other(Box<str>),
         }
@@ -27,6 +27,14 @@ macro_rules! reasons {
                 match self {
                     $($(Self::$name => $code,)+)+
                     Self::Other(code) => code,
+                }
+            }
+
+            /// What it means, in a sentence or two; `None` where the code is not known here.
+            pub fn meaning(&self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$name => Some(concat!($($doc),+).trim_ascii()),)+)+
+                    Self::Other(_) => None,
                 }
             }
 
@@ -270,5 +278,35 @@ impl From<Reason> for String {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every reason, as the tables of `docs/REASONS.md` list them.
+    fn listed() -> String {
+        let mut tables = String::new();
+        let groups = [
+            ("The target's fault: `down`", Some(Fault::Target)),
+            ("Slow, but right: `degraded`", None),
+            ("Our fault: `inconclusive`", Some(Fault::Probe)),
+        ];
+        for (title, fault) in groups {
+            tables.push_str(&format!("\n## {title}\n\n| reason | what it means |\n|---|---|\n"));
+            for reason in Reason::ALL.iter().filter(|reason| reason.fault() == fault) {
+                tables.push_str(&format!("| `{reason}` | {} |\n", reason.meaning().unwrap()));
+            }
+        }
+        tables
+    }
+
+    #[test]
+    fn the_page_of_reasons_lists_every_reason_with_its_meaning() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/REASONS.md")).unwrap();
+        let tables = page.find("\n## ").map_or("", |start| &page[start..]);
+        let wanted = listed();
+        assert!(tables == wanted, "docs/REASONS.md is not what the reasons say; its tables should be:{wanted}");
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use nines_shared::id::{RegionId, ServiceId};
+use nines_shared::sample::Reason;
 use nines_shared::time::Timestamp;
 
 use super::{Moment, Names, phase_words, reason_words, sentence};
 use crate::definition::{Fleet, Severity};
-use crate::incident::common::{Aspect, Finding};
+use crate::incident::common::{Aspect, Finding, Shows};
 use crate::incident::{Incident, Kind, Scene, Subject};
 use crate::store::incidents::Note;
 use crate::uptime::calendar::local::Zone;
@@ -181,7 +182,17 @@ pub(in crate::web) struct FindingRow {
     /// Whether all show the same.
     pub(in crate::web) common: bool,
     /// Each value with who shows it.
-    pub(in crate::web) values: Vec<(String, String)>,
+    pub(in crate::web) values: Vec<FindingValue>,
+}
+
+/// A value that failing samples show.
+#[derive(Clone, Debug)]
+pub(in crate::web) struct FindingValue {
+    pub(in crate::web) text: String,
+    /// What it means, where it is a reason.
+    pub(in crate::web) meaning: &'static str,
+    /// Who shows it.
+    pub(in crate::web) regions: String,
 }
 
 /// The page of `incident`, whose log is `notes`, at `now`.
@@ -206,8 +217,14 @@ fn finding_row(finding: &Finding, names: &Names) -> FindingRow {
     FindingRow {
         aspect: sentence(finding.aspect.code()),
         common: finding.common().is_some(),
-        values: finding.values.iter().map(|shows| (shows.value.clone(), names.list(&shows.regions))).collect(),
+        values: finding.values.iter().map(|shows| finding_value(finding.aspect, shows, names)).collect(),
     }
+}
+
+fn finding_value(aspect: Aspect, shows: &Shows, names: &Names) -> FindingValue {
+    let reason = (aspect == Aspect::Reason).then(|| Reason::try_from(shows.value.clone()).ok()).flatten();
+    let meaning = reason.and_then(|reason| reason.meaning()).unwrap_or_default();
+    FindingValue { text: shows.value.clone(), meaning, regions: names.list(&shows.regions) }
 }
 
 /// The instants of an incident and its log, in order of time.
