@@ -22,6 +22,7 @@ mod resolve;
 mod secrets;
 mod tcp;
 mod tls;
+mod traceparent;
 mod trust;
 
 use std::net::IpAddr;

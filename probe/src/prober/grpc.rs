@@ -18,10 +18,9 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::handshake::{self, Terms};
-use super::http::{
-    AGENT, AbortOnDrop, HARD_HEAD_BYTES, TRACEPARENT, Tasks, beside, of_http, traceparent, within_limits,
-};
+use super::http::{AGENT, AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, within_limits};
 use super::record::Record;
+use super::traceparent::{TRACEPARENT, traceparent};
 use super::trust::Alpn;
 use super::{Look, connect};
 use message::{MAX_ANSWER_BYTES, Status};
@@ -66,7 +65,7 @@ pub(crate) async fn ask(
     let call = Call { question, record };
     let traceparent = traceparent(look.trace, 1);
     if !question.tls {
-        return call.over(stream, deadline, &traceparent).await;
+        return call.over(stream, deadline, traceparent).await;
     }
     let name = match &question.authority {
         Some(authority) => authority.host(),
@@ -78,7 +77,7 @@ pub(crate) async fn ask(
         let detail = "the target does not agree on HTTP/2 (ALPN h2)";
         return Err(Failure::theirs(Reason::HttpVersion, Phase::Tls, detail));
     }
-    call.over(stream, deadline, &traceparent).await
+    call.over(stream, deadline, traceparent).await
 }
 
 /// One call, over a connection that is made.
@@ -88,7 +87,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn over<S>(self, stream: S, deadline: Instant, traceparent: &str) -> Result<(), Failure>
+    async fn over<S>(self, stream: S, deadline: Instant, traceparent: HeaderValue) -> Result<(), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -139,7 +138,7 @@ impl Call<'_> {
 fn request(
     question: &GrpcQuestion,
     deadline: Instant,
-    traceparent: &str,
+    traceparent: HeaderValue,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let scheme = if question.tls { "https" } else { "http" };
     let uri = match &question.authority {
@@ -156,7 +155,6 @@ fn request(
         headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::try_from(value)?);
     }
     headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-    let traceparent = HeaderValue::try_from(traceparent)?;
     headers.entry(TRACEPARENT).or_insert(traceparent);
     let mut request = Request::new(Full::new(Bytes::from(message::request(&question.service))));
     *request.method_mut() = Method::POST;

@@ -33,10 +33,10 @@ use super::trust::Alpn;
 use super::{Look, client_certificate, connect, expect};
 pub(super) use evidence::gather;
 use exchange::Protocol;
-pub(super) use exchange::{AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, traceparent, within_limits};
+pub(super) use exchange::{AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, within_limits};
 use proxy::Via;
+pub(super) use request::AGENT;
 use request::Target;
-pub(super) use request::{AGENT, TRACEPARENT};
 
 /// The most header fields of a response.
 pub(crate) const MAX_HEADERS: usize = 100;

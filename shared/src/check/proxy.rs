@@ -33,12 +33,11 @@ pub(super) fn errors(question: &HttpQuestion, proxy: &HttpProxy, push: &mut impl
     let url = &proxy.url;
     if url.scheme() != "http" || url.host().is_none() {
         error("is not a proxy that can be used; write http://proxy.example:3128");
+    } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        error("a proxy has no path; write http://proxy.example:3128");
     }
     if !url.username().is_empty() || url.password().is_some() {
         error("the URL names a user; write user = … and password = { env = … } beside url");
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        error("a proxy has no path; write http://proxy.example:3128");
     }
     if let Some(auth) = &proxy.auth
         && !auth.is_sendable()

@@ -85,8 +85,11 @@ fn service_adds_up(book: &mut Book, service: &ServiceReport, report: &Report) {
     }
 }
 
+/// A field of accounts, by its name.
+type Field = (&'static str, fn(&Accounts) -> i64);
+
 /// The fields of accounts that add up over days.
-const FIELDS: [(&str, fn(&Accounts) -> i64); 7] = [
+const FIELDS: [Field; 7] = [
     ("up_ms", |accounts| accounts.up_ms),
     ("degraded_ms", |accounts| accounts.degraded_ms),
     ("down_ms", |accounts| accounts.down_ms),

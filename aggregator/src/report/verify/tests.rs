@@ -57,7 +57,9 @@ fn a_report_that_nobody_bent_is_good_and_so_it_is_with_more_samples_than_it_uses
 }
 
 /// What is bent, where, to what, and where that must be found: by arithmetic, and with the samples.
-const BENT: &[(&str, &str, fn() -> Value, &str, &str)] = &[
+type Bent = (&'static str, &'static str, fn() -> Value, &'static str, &'static str);
+
+const BENT: &[Bent] = &[
     (
         "downtime made shorter",
         "/services/0/accounts/down_ms",

@@ -21,7 +21,6 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use nines_shared::check::HttpQuestion;
-use nines_shared::hash::fnv1a64;
 use nines_shared::sample::{Phase, Reason, TraceId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
@@ -31,6 +30,7 @@ use super::super::expect::{self, Body, Head};
 use super::super::failure::{self, Failure};
 use super::super::handshake;
 use super::super::record::Record;
+use super::super::traceparent::traceparent;
 use super::body::{self, Keep, Plan};
 use super::evidence::{EXCERPT_BYTES, MAX_EVIDENCE_WAIT};
 use super::request::Target;
@@ -98,7 +98,7 @@ impl<'q> Ask<'_, 'q> {
     /// The request, as `protocol` wants it.
     pub(super) fn request(&self, protocol: Protocol) -> Result<Request<Full<Bytes>>, Failure> {
         let hop = self.record.evidence.hops.len();
-        self.target.request(self.question, protocol, &traceparent(self.trace, hop))
+        self.target.request(self.question, protocol, traceparent(self.trace, hop))
     }
 
     /// Judges `response`, whatever it comes over.
@@ -180,13 +180,6 @@ async fn answer(
     let broken = |error: hyper::Error| of_http(&error, Phase::Transfer);
     let response = response.await.map_err(|error| of_http(&error, Phase::FirstByte))?;
     Ok(response.map(|incoming| incoming.map_err(broken)))
-}
-
-/// The header of W3C Trace Context: the sample's id, and one for this, its `hop`th request. Sampled, so that the
-/// target's own traces show it.
-pub(crate) fn traceparent(trace: TraceId, hop: usize) -> String {
-    let request = fnv1a64(format!("{trace}/{hop}").as_bytes());
-    format!("00-{trace}-{request:016x}-01")
 }
 
 /// Whether a head is within the limits. The connection holds to them only as it reads: what comes in one

@@ -15,6 +15,7 @@ use nines_shared::sample::{Phase, Reason};
 use url::Url;
 
 use super::super::failure::Failure;
+use super::super::traceparent::TRACEPARENT;
 use super::exchange::Protocol;
 use super::proxy::Via;
 use super::{credentials, redirect};
@@ -22,7 +23,6 @@ use super::{credentials, redirect};
 /// Who asks, where a check does not say.
 pub(crate) const AGENT: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"));
 /// The header of W3C Trace Context.
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
@@ -70,12 +70,11 @@ impl<'q> Target<'q> {
         &self,
         question: &HttpQuestion,
         protocol: Protocol,
-        traceparent: &str,
+        traceparent: HeaderValue,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let unsupported = |why: String| Failure::ours(Reason::Unsupported, Phase::FirstByte, why);
         let method = self.method.clone().ok_or_else(|| unsupported(format!("{:?} is no method", question.method)))?;
         let mut headers = self.own_headers(question).map_err(unsupported)?;
-        let traceparent = HeaderValue::try_from(traceparent).map_err(|error| unsupported(error.to_string()))?;
         headers.entry(TRACEPARENT).or_insert(traceparent);
         let authority = match headers.get(HOST) {
             Some(given) => given.clone(),
@@ -211,13 +210,19 @@ mod tests {
     fn a_body_goes_where_its_method_goes() {
         let question = question("http://shop.example/a?b#c");
         let first = Target::first(&question, &[], None);
-        let kept = first.redirected(308, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
+        let kept = first
+            .redirected(308, question.url.clone())
+            .request(&question, Protocol::Http1, HeaderValue::from_static("t"))
+            .unwrap();
         assert_eq!((kept.method(), kept.headers().contains_key(CONTENT_TYPE)), (&Method::POST, true));
-        let got = first.redirected(303, question.url.clone()).request(&question, Protocol::Http1, "t").unwrap();
+        let got = first
+            .redirected(303, question.url.clone())
+            .request(&question, Protocol::Http1, HeaderValue::from_static("t"))
+            .unwrap();
         assert_eq!((got.method(), got.headers().contains_key(CONTENT_TYPE)), (&Method::GET, false));
         assert_eq!(got.uri(), "/a?b");
         assert_eq!(got.headers()[HOST], "shop.example");
-        let second = first.request(&question, Protocol::Http2, "t").unwrap();
+        let second = first.request(&question, Protocol::Http2, HeaderValue::from_static("t")).unwrap();
         assert_eq!(second.uri(), "http://shop.example/a?b");
     }
 }
