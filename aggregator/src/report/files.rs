@@ -36,7 +36,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     )
 }
 
-/// [`write`], and before it the signature: whoever sees the file finds it signed.
+/// [`write()`], and before it the signature: whoever sees the file finds it signed.
 ///
 /// # Errors
 /// What the system says.

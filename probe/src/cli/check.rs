@@ -31,12 +31,15 @@ pub use from::unknown;
 /// The id of the check that the command line describes: it has none of its own.
 const ONE_SHOT: &str = "one-shot";
 
+/// Not a doc comment, which would take the brackets for links.
+const TARGET_HELP: &str = "A URL (https:// may be left out), dns:NAME[/TYPE], tls:HOST[:PORT], tcp:HOST:PORT, icmp:HOST or \
+    grpc:HOST:PORT[/SERVICE]; with --from the id of a check";
+
 /// What `nines-probe check` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A URL (https:// may be left out), dns:NAME[/TYPE], tls:HOST[:PORT], tcp:HOST:PORT, icmp:HOST or
-    /// grpc:HOST:PORT[/SERVICE]; with --from the id of a check
-    #[arg(value_name = "TARGET")]
+    /// What is looked at
+    #[arg(value_name = "TARGET", help = TARGET_HELP)]
     pub target: String,
     #[command(flatten)]
     flags: flags::Flags,
