@@ -77,10 +77,7 @@ pub(super) async fn open(
     for address in
         connect::addresses(look, &host, port, question.reach.family, record).await?.iter().take(MAX_ADDRESSES)
     {
-        let (mut config, witness) = trust.config(Alpn::Http3, true);
-        if let Some(client) = client {
-            config.client_auth_cert_resolver = Arc::clone(client);
-        }
+        let (config, witness) = trust.config(Alpn::Http3, true, client);
         let config = QuicClientConfig::try_from(config).map_err(|error| unsupported(error.to_string()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(config));
         config.transport_config(Arc::new(transport()));
