@@ -13,5 +13,6 @@ pub mod sample;
 pub mod secret;
 pub mod slot;
 pub mod spelling;
+mod text;
 pub mod time;
 pub mod wire;

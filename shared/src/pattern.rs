@@ -34,19 +34,7 @@ pub enum PatternError {
 
 macro_rules! text_serde {
     ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = PatternError;
-
-            fn try_from(text: String) -> Result<Self, PatternError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(pattern: $name) -> Self {
-                pattern.to_string()
-            }
-        }
+        crate::text::by_text!($name);
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {

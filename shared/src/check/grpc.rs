@@ -8,6 +8,7 @@ use url::Host;
 
 use super::host_port::borrowed;
 use super::{BareHost, HostPort, Reach};
+use crate::text::by_text;
 
 /// The most bytes of a service's name.
 pub const MAX_SERVICE_BYTES: usize = 256;
@@ -129,19 +130,7 @@ impl fmt::Display for Authority {
     }
 }
 
-impl TryFrom<String> for Authority {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Authority> for String {
-    fn from(authority: Authority) -> Self {
-        authority.to_string()
-    }
-}
+by_text!(Authority);
 
 impl GrpcQuestion {
     /// The health of the whole server at `address`, over TLS.

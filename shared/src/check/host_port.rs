@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::by_text;
+
 /// A host, by name or address, and a port: `shop.example:443`, `192.0.2.1:443`, `[2001:db8::1]:443`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -49,19 +51,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-impl TryFrom<String> for HostPort {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<HostPort> for String {
-    fn from(address: HostPort) -> Self {
-        address.to_string()
-    }
-}
+by_text!(HostPort);
 
 /// A host, by name or address, without a port: `shop.example`, `192.0.2.1`, `2001:db8::1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,16 +81,4 @@ impl fmt::Display for BareHost {
     }
 }
 
-impl TryFrom<String> for BareHost {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<BareHost> for String {
-    fn from(host: BareHost) -> Self {
-        host.to_string()
-    }
-}
+by_text!(BareHost);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::is_name;
+use crate::text::by_text;
 
 /// The most bytes of trust anchors.
 const MAX_ANCHOR_BYTES: usize = 64 << 10;
@@ -106,19 +107,7 @@ impl fmt::Display for Anchors {
     }
 }
 
-impl TryFrom<String> for Anchors {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Anchors> for String {
-    fn from(anchors: Anchors) -> Self {
-        anchors.text
-    }
-}
+by_text!(Anchors);
 
 #[cfg(test)]
 mod tests {

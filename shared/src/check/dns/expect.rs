@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RecordType;
 use crate::duration::Shown;
 use crate::pattern::Regex;
+use crate::text::by_text;
 
 /// The most texts in one list of expected answers.
 pub const MAX_EXPECTED: usize = 256;
@@ -126,19 +127,7 @@ impl fmt::Display for Rcodes {
     }
 }
 
-impl TryFrom<String> for Rcodes {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Rcodes> for String {
-    fn from(rcodes: Rcodes) -> Self {
-        rcodes.to_string()
-    }
-}
+by_text!(Rcodes);
 
 /// A regex, and of how many answers it must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::text::by_text;
+
 /// The port of DNS over UDP and TCP.
 const PORT: u16 = 53;
 /// The port of DNS over TLS (RFC 7858).
@@ -100,19 +102,7 @@ impl fmt::Display for DnsServer {
     }
 }
 
-impl TryFrom<String> for DnsServer {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<DnsServer> for String {
-    fn from(server: DnsServer) -> Self {
-        server.to_string()
-    }
-}
+by_text!(DnsServer);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::by_text;
+
 /// A cipher suite by its number in IANA's registry. Written as its name there, or as `0x` and four hex digits where
 /// it has none here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,19 +51,7 @@ impl fmt::Display for CipherSuite {
     }
 }
 
-impl TryFrom<String> for CipherSuite {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<CipherSuite> for String {
-    fn from(suite: CipherSuite) -> Self {
-        suite.to_string()
-    }
-}
+by_text!(CipherSuite);
 
 macro_rules! known {
     ($($number:literal $name:ident)*) => {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use crate::text::by_text;
+
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo. Written `sha256/BASE64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -29,19 +31,7 @@ impl fmt::Display for Pin {
     }
 }
 
-impl TryFrom<String> for Pin {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Pin> for String {
-    fn from(pin: Pin) -> Self {
-        pin.to_string()
-    }
-}
+by_text!(Pin);
 
 #[cfg(test)]
 mod tests {
