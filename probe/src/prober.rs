@@ -25,6 +25,7 @@ mod tls;
 mod traceparent;
 mod trust;
 
+use std::cell::LazyCell;
 use std::net::IpAddr;
 use std::slice;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -160,15 +161,14 @@ pub(crate) struct Run {
 impl Look<'_> {
     async fn attempt(&self, check: &Check, run: Run) -> Observation {
         let question = &check.question;
-        let by_port = matches!(question, Question::Tls(tls) if !tls.ports.is_empty());
-        if question.reach().addresses == Addresses::Every && !by_port {
-            return Box::pin(self.parts(check, slice::from_ref(question), run)).await;
-        }
         if let Question::Tls(tls) = question
             && !tls.ports.is_empty()
         {
             let questions: Vec<Question> = tls.by_port().into_iter().map(|tls| Question::Tls(Box::new(tls))).collect();
             return Box::pin(async move { self.parts(check, &questions, run).await }).await;
+        }
+        if question.reach().addresses == Addresses::Every {
+            return Box::pin(self.parts(check, slice::from_ref(question), run)).await;
         }
         self.one(check, question, Record::start(), run).await
     }
@@ -181,25 +181,22 @@ impl Look<'_> {
             Err(_elapsed) => Some(record.timed_out(question)),
         };
         let mut failure = must_fail::turned(check.must_fail.as_ref(), failure, record.last_phase());
+        // Only a sample that is not up pays for them.
+        let secrets = LazyCell::new(|| redact::Forms::of(self, question));
         if let Some(failure) = &mut failure {
-            self.gather(question, failure, &mut record);
+            if let Question::Http(question) = question {
+                http::gather(self, question, &mut record);
+            }
+            // Here, since what is too long of it is cut later, and with it perhaps a secret.
+            failure.detail = secrets.hidden(&failure.detail);
         }
         let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
         let mut seen = record.conclude(failure, run.attempt, degraded_after_us, !self.prober.terse);
         if seen.outcome != Outcome::Up {
-            redact::Forms::of(self, question).hide(&mut seen.evidence);
+            secrets.hide(&mut seen.evidence);
             seen.evidence.bound();
         }
         seen
-    }
-
-    /// Completes the evidence of an attempt that failed.
-    fn gather(&self, question: &Question, failure: &mut Failure, record: &mut Record) {
-        if let Question::Http(question) = question {
-            http::gather(self, question, record);
-        }
-        // Here, since what is too long of it is cut later, and with it perhaps a secret.
-        failure.detail = redact::Forms::of(self, question).hidden(&failure.detail);
     }
 
     async fn ask(&self, question: &Question, deadline: Instant, record: &mut Record) -> Result<(), Failure> {
