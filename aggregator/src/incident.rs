@@ -48,7 +48,9 @@ impl IncidentId {
         let instant = calendar::utc(started_at).replace(['-', ':'], "");
         match kind {
             Kind::Outage => Self(format!("{name}-{instant}")),
-            Kind::Suspected | Kind::Probe => Self(format!("{name}-{}-{instant}", kind.code())),
+            Kind::Suspected | Kind::Degraded | Kind::BurnRate | Kind::Certificate | Kind::Coverage | Kind::Probe => {
+                Self(format!("{name}-{}-{instant}", kind.code().replace('_', "-")))
+            }
         }
     }
 
@@ -96,37 +98,68 @@ pub enum Kind {
     Outage,
     /// Some region says `down`, and the verdict has been `unknown` for two intervals.
     Suspected,
-    /// A probe gives no sign of life. Ours, never the customer's.
+    /// The verdict has been `degraded` for two intervals.
+    Degraded,
+    /// The error budget of the service's objective is spent too fast.
+    BurnRate,
+    /// A certificate ends soon, or another one than before is shown.
+    Certificate,
+    /// Too little of the last hour was observed. Ours, never the customer's.
+    Coverage,
+    /// A probe is silent, faulty or off the clock. Ours, never the customer's.
     Probe,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Outage, Self::Suspected, Self::Probe];
+    pub const ALL: [Self; 7] =
+        [Self::Outage, Self::Suspected, Self::Degraded, Self::BurnRate, Self::Certificate, Self::Coverage, Self::Probe];
 
     /// Its stable name.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Outage => "outage",
             Self::Suspected => "suspected",
+            Self::Degraded => "degraded",
+            Self::BurnRate => "burn_rate",
+            Self::Certificate => "certificate",
+            Self::Coverage => "coverage",
             Self::Probe => "probe",
         }
     }
 
-    /// How loud it is while it goes on.
+    /// How loud it is while it goes on, unless it says otherwise itself: a budget that burns fast pages, and a certificate that
+    /// was merely replaced is for the record.
     pub const fn severity(self) -> Severity {
         match self {
             Self::Outage => Severity::Page,
-            Self::Suspected | Self::Probe => Severity::Ticket,
+            Self::Suspected | Self::Degraded | Self::BurnRate | Self::Certificate | Self::Coverage | Self::Probe => {
+                Severity::Ticket
+            }
         }
     }
 
-    /// Whether what is over is recorded and amended too. Only outages are history: a suspicion or a
-    /// silence that is over before we learned of it is nobody's business any more.
+    /// Whether what is over is recorded and amended too. Only outages are history: of anything else that is over before
+    /// we learned of it nobody can do anything any more.
     pub const fn has_history(self) -> bool {
         match self {
             Self::Outage => true,
-            Self::Suspected | Self::Probe => false,
+            Self::Suspected | Self::Degraded | Self::BurnRate | Self::Certificate | Self::Coverage | Self::Probe => {
+                false
+            }
+        }
+    }
+
+    /// What an incident's subject is while this goes on: "shop is …", "probe eu-west-1 was …".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Outage => "down",
+            Self::Suspected => "suspected to be down",
+            Self::Degraded => "degraded",
+            Self::BurnRate => "spending its error budget too fast",
+            Self::Certificate => "in need of a new certificate",
+            Self::Coverage => "watched too little",
+            Self::Probe => "silent",
         }
     }
 }

@@ -10,6 +10,10 @@ pub fn next_step(incident: &Incident) -> &'static str {
     }
     match incident.kind {
         Kind::Probe => "look whether its machine and its network are up: `systemctl status nines-probe` there",
+        Kind::Degraded => "look at what grew slow first: compare the phases, then the service's own load",
+        Kind::BurnRate => "mend what fails, or hold back changes until the budget grows again",
+        Kind::Certificate => "renew the certificate and reload what serves it",
+        Kind::Coverage => "find out which regions are silent: `nines probe list`",
         Kind::Suspected => "find out why regions are silent: `nines probe list`; until they speak nobody can tell",
         Kind::Outage => from_outside(incident),
     }

@@ -157,11 +157,7 @@ pub fn scene(assessment: &ServiceAssessment, at: Timestamp, latest: &[Sample]) -
 /// What, since when, where from, why: the first line of every message and page about an incident.
 pub fn headline(incident: &Incident) -> String {
     let since = calendar::utc(incident.instants.started_at);
-    let what = match incident.kind {
-        Kind::Outage => "down",
-        Kind::Suspected => "suspected to be down",
-        Kind::Probe => "silent",
-    };
+    let what = incident.kind.words();
     let when = match incident.instants.ended_at {
         _ if incident.withdrawn => format!("was taken for {what} since {since}, which late results disprove"),
         None => format!("is {what} since {since}"),

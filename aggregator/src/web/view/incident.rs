@@ -88,16 +88,13 @@ fn shade(incident: &Incident) -> Shade {
     match incident.kind {
         _ if incident.instants.ended_at.is_some() => Shade::Up,
         Kind::Outage => Shade::Down,
-        Kind::Suspected | Kind::Probe => Shade::Unknown,
+        Kind::Degraded | Kind::BurnRate | Kind::Certificate => Shade::Degraded,
+        Kind::Suspected | Kind::Coverage | Kind::Probe => Shade::Unknown,
     }
 }
 
 fn title(incident: &Incident, name: &str) -> String {
-    let what = match incident.kind {
-        Kind::Outage => "down",
-        Kind::Suspected => "suspected to be down",
-        Kind::Probe => "silent",
-    };
+    let what = incident.kind.words();
     match incident.instants.ended_at {
         _ if incident.withdrawn => format!("{name} was taken for {what}, which late results disprove"),
         Some(_) => format!("{name} was {what}"),
@@ -114,7 +111,9 @@ fn regions(incident: &Incident, names: &Names) -> String {
         several => Some(many.replace('#', &names.list(several))),
     };
     let failing = match incident.kind {
-        Kind::Outage | Kind::Suspected => part(&views.failing, "seen from #", "seen from #"),
+        Kind::Outage | Kind::Suspected | Kind::Degraded | Kind::BurnRate | Kind::Certificate | Kind::Coverage => {
+            part(&views.failing, "seen from #", "seen from #")
+        }
         Kind::Probe => part(&views.failing, "in #", "in #"),
     };
     let parts =
