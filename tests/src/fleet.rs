@@ -2,7 +2,7 @@
 //! the way people enrol them.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::binaries;
 use crate::http::{self, Answer};
+use crate::net::Host;
 use crate::process::Process;
 use crate::sink::{SECRET, Sink};
 use crate::wait::until;
@@ -24,11 +25,52 @@ pub const REGIONS: [(&str, &str); 5] = [
     ("us-east", "127.0.0.15"),
 ];
 
+/// Where one process of a fleet runs, and what is special about it there.
+#[derive(Clone, Debug, Default)]
+pub struct Seat {
+    /// Its host; on loopback, with the region's address, where there is none.
+    pub host: Option<Host>,
+    /// What its environment has beside ours.
+    pub environment: Vec<(&'static str, String)>,
+    /// The folder of its database or its state; a place in the fleet's folder where there is none.
+    pub state: Option<PathBuf>,
+    /// What a probe's file says beside the usual, TOML.
+    pub file: String,
+}
+
+/// Where the processes of a fleet run: one probe in each region.
+#[derive(Clone, Debug)]
+pub struct Seats {
+    /// The aggregator's.
+    pub aggregator: Seat,
+    /// The probes', in the order of [`REGIONS`].
+    pub probes: Vec<Seat>,
+}
+
+impl Seat {
+    /// Does `act` with `command` at this place, in its environment.
+    fn with<T: Send>(&self, command: &mut Command, act: impl FnOnce(&mut Command) -> T + Send) -> T {
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        match &self.host {
+            Some(host) => host.within(|| act(command)),
+            None => act(command),
+        }
+    }
+}
+
+impl Seats {
+    /// All on loopback, and nothing special.
+    pub fn on_loopback(regions: usize) -> Self {
+        Self { aggregator: Seat::default(), probes: vec![Seat::default(); regions] }
+    }
+}
+
 /// A fleet's folder, files and processes. Everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Fleet {
     folder: TempDir,
     regions: usize,
+    seats: Seats,
     aggregator: Option<Process>,
     probes: Vec<Option<Process>>,
     /// Where probes talk.
@@ -41,16 +83,25 @@ impl Fleet {
     /// Starts an aggregator with `checks` (TOML of `[[service]]` and `[[check]]`), invites and joins one probe per
     /// region, and starts them. Alerts go to `sink`.
     pub fn start(regions: usize, checks: &str, sink: &Sink) -> Self {
-        let fleet = Self::without_probes(regions, checks, sink);
-        fleet.with_probes()
+        Self::seated(Seats::on_loopback(regions), checks, sink)
+    }
+
+    /// Like [`Fleet::start`], with each process in its place.
+    pub fn seated(seats: Seats, checks: &str, sink: &Sink) -> Self {
+        Self::joined(seats, checks, sink).with_probes()
     }
 
     /// Like [`Fleet::start`], with the probes joined but not started.
     pub fn without_probes(regions: usize, checks: &str, sink: &Sink) -> Self {
+        Self::joined(Seats::on_loopback(regions), checks, sink)
+    }
+
+    fn joined(seats: Seats, checks: &str, sink: &Sink) -> Self {
         let folder = TempDir::new().expect("there is room for a temporary folder");
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let home = seats.aggregator.host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address);
+        let (any, regions) = (SocketAddr::from((home, 0)), seats.probes.len());
         let probes = (0..regions).map(|_| None).collect();
-        let mut fleet = Self { folder, regions, aggregator: None, probes, door: nowhere, web: nowhere };
+        let mut fleet = Self { folder, regions, seats, aggregator: None, probes, door: any, web: any };
         fleet.write_config(checks, sink);
         fleet.start_aggregator();
         // The ports stay the same when the aggregator is started again.
@@ -76,11 +127,15 @@ impl Fleet {
     /// Writes the fleet file anew; the running aggregator takes it up when told or when it notices.
     pub fn write_config(&self, checks: &str, sink: &Sink) {
         let mut toml = format!(
-            "environment = \"test\"\n\n[aggregator]\nprobes = \"{}\"\nweb = \"{}\"\ndatabase = \"nines.db\"\nwebhook_allow = [\"127.0.0.0/8\"]\n\n\
+            "environment = \"test\"\n\n[aggregator]\nprobes = \"{}\"\nweb = \"{}\"\ndatabase = \"{}\"\n\
+             webhook_allow = [\"127.0.0.0/8\", \"198.18.0.0/15\"]\n\n\
              [[customer]]\nid = \"acme\"\nname = \"Acme GmbH\"\ntimezone = \"Europe/Berlin\"\n\n\
              [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"http://{}/\", secret = {{ env = \"NINES_HOOK_SECRET\" }} }}\n\n\
              [[route]]\nchannels = [\"oncall\"]\n",
-            self.door, self.web, sink.address
+            self.door,
+            self.web,
+            self.database().display(),
+            sink.address
         );
         for (region, _) in &REGIONS[..self.regions] {
             write!(toml, "\n[[region]]\nid = \"{region}\"\nname = \"{region}\"\n").expect("a String takes text");
@@ -94,7 +149,7 @@ impl Fleet {
     /// Starts the aggregator (again) and waits until it listens.
     pub fn start_aggregator(&mut self) {
         let mut command = self.nines(&["--log-format", "json", "serve", "--config", "nines.toml"]);
-        let mut process = Process::start("nines serve", &mut command);
+        let mut process = self.seats.aggregator.with(&mut command, |command| Process::start("nines serve", command));
         (self.door, self.web) = process.logged("serve.listening", |line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             let address = |key: &str| line[key].as_str()?.parse().ok();
@@ -124,7 +179,9 @@ impl Fleet {
         command.current_dir(self.folder.path()).env_remove("RUST_LOG");
         command.args(["--log-format", "json", "--log", filter, "run", "--config"]);
         command.arg(format!("probe-{index}.toml"));
-        self.probes[index] = Some(Process::start(&format!("nines-probe {index}"), &mut command));
+        let name = format!("nines-probe {index}");
+        let process = self.seats.probes[index].with(&mut command, |command| Process::start(&name, command));
+        self.probes[index] = Some(process);
     }
 
     /// The running probe number `index`.
@@ -139,7 +196,20 @@ impl Fleet {
 
     /// The folder where probe number `index` keeps its key and its spool.
     pub fn probe_state(&self, index: usize) -> PathBuf {
-        self.path(&format!("probe-{index}"))
+        let elsewhere = self.seats.probes[index].state.clone();
+        elsewhere.unwrap_or_else(|| self.path(&format!("probe-{index}")))
+    }
+
+    /// The aggregator's database.
+    pub fn database(&self) -> PathBuf {
+        let elsewhere = self.seats.aggregator.state.as_ref();
+        elsewhere.map_or_else(|| self.path("nines.db"), |folder| folder.join("nines.db"))
+    }
+
+    /// Where probe number `index` looks from, as a target sees it.
+    pub fn source(&self, index: usize) -> String {
+        let host = self.seats.probes[index].host.as_ref();
+        host.map_or_else(|| REGIONS[index].1.to_owned(), |host| host.address.to_string())
     }
 
     /// `nines` with `arguments`, in the fleet's folder, ready to run.
@@ -156,12 +226,16 @@ impl Fleet {
 
     /// GETs a path of the web side.
     pub fn get(&self, path: &str) -> Option<Answer> {
-        http::get(self.web, path)
+        let web = self.web;
+        match &self.seats.aggregator.host {
+            Some(host) => host.within(|| http::get(web, path)),
+            None => http::get(web, path),
+        }
     }
 
     /// How many samples the aggregator has stored, by reading its database beside it.
     pub fn stored(&self) -> i64 {
-        count_samples(&self.path("nines.db"))
+        count_samples(&self.database())
     }
 
     /// The export of all samples, one JSON object a line, in identity order.
@@ -172,6 +246,7 @@ impl Fleet {
 
     fn join(&self, index: usize) {
         let (region, source) = REGIONS[index];
+        let (seat, state) = (&self.seats.probes[index], self.probe_state(index));
         let line = self.run(&[
             "probe",
             "invite",
@@ -187,23 +262,19 @@ impl Fleet {
         let token = words[at + 2];
         let (url, file) = (format!("https://{}", self.door), format!("probe-{index}.toml"));
         let mut command = Command::new(binaries::nines_probe());
-        command.current_dir(self.folder.path()).args([
-            "join",
-            &url,
-            token,
-            "--config",
-            &file,
-            "--state",
-            &format!("probe-{index}"),
-        ]);
-        printed(&["join"], &command.output().expect("nines-probe runs"));
+        command.current_dir(self.folder.path()).args(["join", &url, token, "--config", &file, "--state"]).arg(&state);
+        printed(
+            &["join"],
+            &seat.with(&mut command, |command: &mut Command| command.output().expect("nines-probe runs")),
+        );
         let path = self.path(&file);
         let written = std::fs::read_to_string(&path).expect("join writes the probe's file");
         assert!(written.contains(&self.door.to_string()), "{written}");
-        let state = self.probe_state(index);
+        let source = if seat.host.is_some() { String::new() } else { format!("source_address = \"{source}\"\n") };
         let toml = format!(
-            "aggregator = \"{url}\"\nstate = \"{}\"\nsource_address = \"{source}\"\ntargets = {{ allow = [\"127.0.0.0/8\"] }}\n",
-            state.display()
+            "aggregator = \"{url}\"\nstate = \"{}\"\n{source}targets = {{ allow = [\"127.0.0.0/8\", \"198.18.0.0/15\"] }}\n{}",
+            state.display(),
+            seat.file
         );
         std::fs::write(path, toml).expect("the folder can be written");
     }
@@ -211,9 +282,7 @@ impl Fleet {
     /// Waits until every probe has delivered a sample of every check.
     pub fn until_all_look(&self, checks: usize) {
         let wanted = i64::try_from(checks * self.regions).expect("a small number");
-        until("every region has looked at every check", || {
-            (wanted <= distinct_series(&self.path("nines.db"))).then_some(())
-        });
+        until("every region has looked at every check", || (wanted <= distinct_series(&self.database())).then_some(()));
     }
 }
 

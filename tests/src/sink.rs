@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 /// The key of the alerts' signatures.
 pub const SECRET: &str = "test-hook-secret";
 
-/// A webhook's receiver on loopback.
+/// A webhook's receiver.
 #[derive(Debug)]
 pub struct Sink {
     /// Where it listens.
@@ -43,7 +43,11 @@ impl Alert {
 impl Sink {
     /// Listens on a free port of loopback.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"))
+    }
+
+    /// Takes alerts on `listener`, wherever it listens.
+    pub fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound listener has an address");
         let alerts = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&alerts);

@@ -24,7 +24,7 @@ pub enum Mood {
     Mute,
 }
 
-/// An HTTP server on loopback.
+/// An HTTP server.
 #[derive(Debug)]
 pub struct Target {
     /// Where it listens.
@@ -43,7 +43,11 @@ struct Moods {
 impl Target {
     /// A target that is well, on a free port of loopback.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"))
+    }
+
+    /// A target that is well, on `listener`, wherever it listens.
+    pub fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a bound listener has an address");
         let moods = Arc::new(Mutex::new(Moods { all: Mood::Well, by_source: BTreeMap::new(), asked: 0 }));
         let gone = Arc::new(AtomicBool::new(false));
@@ -71,7 +75,7 @@ impl Target {
         Clock::system().now()
     }
 
-    /// Stops listening, so that connections are refused, until [`Target::listen`].
+    /// Stops listening, so that connections are refused, until [`Target::listen`]. On loopback only.
     pub fn refuse(&self) -> Timestamp {
         self.gone.store(true, Ordering::SeqCst);
         // The acceptor sits in accept(): one connection of our own makes it look at the flag and drop the listener.
