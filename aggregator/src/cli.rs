@@ -16,6 +16,7 @@ mod progress;
 pub mod quickstart;
 pub mod report;
 pub mod serve;
+pub mod silence;
 pub mod status;
 mod table;
 pub mod when;
@@ -76,6 +77,7 @@ enum Command {
     Incident(incident::Args),
     Report(report::Args),
     Maintenance(maintenance::Args),
+    Silence(silence::Args),
     Probe(probe::Args),
     Export(export::Args),
     Import(import::Args),
@@ -95,6 +97,7 @@ impl Command {
             | Self::Maintenance(_)
             | Self::Probe(_)
             | Self::Report(_)
+            | Self::Silence(_)
             | Self::Status(_) => "warn",
         }
     }
@@ -111,6 +114,7 @@ impl Command {
             Self::Probe(args) => probe::run(args, global),
             Self::Report(args) => report::run(args, global),
             Self::Serve(args) => serve::run(args, global),
+            Self::Silence(args) => silence::run(args, global),
             Self::Status(args) => status::run(args, global),
         }
         .map(|()| ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 //! whoever asks at `<database>.sock`, and the command line calls it itself where no server runs. One
 //! process writes to the database, so exactly one of the two can happen.
 
+pub mod act;
 mod client;
 mod invitation;
 mod report;
@@ -21,6 +22,7 @@ use nines_shared::time::Timestamp;
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
+pub use act::Act;
 pub use client::{ControlError, carry_out};
 pub use invitation::Invitation;
 use report::{Prepared, prepare};
@@ -28,9 +30,7 @@ pub(crate) use socket::{Socket, done};
 
 use crate::definition::{Fleet, Maintenance};
 use crate::gateway::authority::Authority;
-use crate::incident::{Incident, IncidentId};
 use crate::store::definitions::maintenance;
-use crate::store::incidents::{self, Note};
 use crate::store::samples::{self, Inserted};
 use crate::store::{StoreError, probes};
 
@@ -81,21 +81,12 @@ pub enum Command {
         #[serde(default)]
         reason: Option<String>,
     },
-    /// Say that somebody works on an incident.
-    AcknowledgeIncident {
-        /// Which.
-        incident: IncidentId,
+    /// Do something about incidents.
+    Act {
+        /// What.
+        act: Act,
         /// Who.
         by: String,
-    },
-    /// Write a note into an incident's log.
-    NoteIncident {
-        /// Which.
-        incident: IncidentId,
-        /// Who writes.
-        by: String,
-        /// What.
-        text: String,
     },
     /// Store imported samples, which the one who asks has judged.
     StoreSamples {
@@ -131,8 +122,7 @@ impl Command {
             | Self::Revoke { .. }
             | Self::AddMaintenance { .. }
             | Self::CancelMaintenance { .. }
-            | Self::AcknowledgeIncident { .. }
-            | Self::NoteIncident { .. }
+            | Self::Act { .. }
             | Self::StoreSamples { .. } => PATIENCE,
         }
     }
@@ -145,8 +135,7 @@ impl Command {
             | Self::Revoke { .. }
             | Self::AddMaintenance { .. }
             | Self::CancelMaintenance { .. }
-            | Self::AcknowledgeIncident { .. }
-            | Self::NoteIncident { .. }
+            | Self::Act { .. }
             | Self::FreezeReport { .. }
             | Self::RestateReport { .. } => {
                 serde_json::to_string(self).expect("a command has only text keys and writes to memory")
@@ -172,6 +161,11 @@ pub enum Answer {
         window: Maintenance,
         /// When it ends as it counts.
         until: Timestamp,
+    },
+    /// The silence holds.
+    Silenced {
+        /// By which it is ended.
+        no: i64,
     },
     /// The samples are stored.
     Stored {
@@ -243,10 +237,7 @@ fn perform(
         Command::Revoke { probe } => revoke(tx, probe, context),
         Command::AddMaintenance { window, by, retroactive } => add_maintenance(tx, window, (by, *retroactive), context),
         Command::CancelMaintenance { no, by, reason } => cancel_maintenance(tx, *no, (by, reason.as_deref()), context),
-        Command::AcknowledgeIncident { incident, by } => {
-            Ok(known(incident, incidents::acknowledge(tx, incident, by, context.now)?))
-        }
-        Command::NoteIncident { incident, by, text } => note(tx, incident, (by, text), context),
+        Command::Act { act, by } => act::perform(tx, (act, by), &context.fleet, context.now),
         Command::StoreSamples { samples } => store_samples(tx, samples, context),
         Command::FreezeReport { .. } | Command::RestateReport { .. } => {
             unreachable!("a command of reports is prepared before it has the writer")
@@ -321,19 +312,6 @@ fn cancel_maintenance(
     Ok(Ok(Answer::MaintenanceCancelled { window: cancelled.window, until: cancelled.until }))
 }
 
-fn note(
-    tx: &Transaction<'_>,
-    id: &IncidentId,
-    (by, text): (&str, &str),
-    context: &Context,
-) -> Result<Result<Answer, Refused>, StoreError> {
-    if text.trim().is_empty() || MAX_TEXT < text.len() {
-        return Ok(Refused::because(format!("a note has 1 to {MAX_TEXT} bytes")));
-    }
-    let note = Note { at: context.now, author: Some(by.to_owned()), text: text.to_owned() };
-    Ok(known(id, incidents::add_note(tx, id, &note)?))
-}
-
 fn store_samples(
     tx: &Transaction<'_>,
     samples: &[Sample],
@@ -344,11 +322,4 @@ fn store_samples(
     }
     let Inserted { stored, same } = samples::insert(tx, samples, context.now)?;
     Ok(Ok(Answer::Stored { stored, same }))
-}
-
-fn known(id: &IncidentId, found: Option<Incident>) -> Result<Answer, Refused> {
-    if found.is_some() {
-        return Ok(Answer::Done);
-    }
-    Refused::because(format!("there is no incident {id}; see `nines incident list`"))
 }

@@ -35,4 +35,6 @@ pub struct Counters {
     pub notifications_sent: Counter,
     /// Tries to notify that failed.
     pub notifications_failed: Counter,
+    /// Looks at what is due of open incidents.
+    pub follow_rounds: Counter,
 }

@@ -4,6 +4,7 @@
 //! Checks and their rules are [`nines_shared::check`], since probes know them too.
 
 pub mod look;
+mod route;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ use nines_shared::id::{ChannelId, CustomerId, RegionId, ServiceId};
 use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use route::{Escalation, Route, WeeklyHours};
 
 use look::{Colour, Logo, Look};
 
@@ -331,21 +334,6 @@ pub enum ChannelKind {
         /// The key of the signature.
         secret: Option<Secret>,
     },
-}
-
-/// Which alerts go to which channels. All conditions that are there must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Route {
-    /// Only of this customer's services.
-    pub customer: Option<CustomerId>,
-    /// Only of this service.
-    pub service: Option<ServiceId>,
-    /// Only of this severity.
-    pub severity: Option<Severity>,
-    /// Where they go.
-    pub channels: Vec<ChannelId>,
-    /// Whether later routes are looked at too.
-    pub continues: bool,
 }
 
 /// How loud an alert is.

@@ -229,13 +229,13 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// The ids of all, each looked at once. Nothing refers to checks, but theirs are unique too.
+    /// The ids of all, each looked at once.
     fn declared(&self) -> Declared<'a> {
-        let _unique = Ids::of::<CheckId>("check", &self.checks);
         Declared {
             regions: Ids::of::<RegionId>("region", &self.regions),
             customers: Ids::of::<CustomerId>("customer", &self.customers),
             services: Ids::of::<ServiceId>("service", &self.services),
+            checks: Ids::of::<CheckId>("check", &self.checks),
             channels: Ids::of::<ChannelId>("channel", &self.channels),
         }
     }

@@ -253,6 +253,9 @@ pub struct Incident {
     pub scene: Scene,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
+    /// Whose it is to mend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
 }
 
 impl Incident {

@@ -183,6 +183,11 @@ impl Served {
             alert::outbox::run(running).await;
             Ok(())
         });
+        let running = self.running.clone();
+        self.part("the follower of incidents", async move {
+            alert::follow::run(running).await;
+            Ok(())
+        });
         self.start_control();
         self.start_reports();
         if let Some(file) = fleet_file {

@@ -23,6 +23,7 @@ mod readers;
 pub mod reports;
 pub mod samples;
 mod schema;
+pub mod silences;
 mod writer;
 
 /// The oldest SQLite that the database is trusted to, as its version number: earlier ones can corrupt a

@@ -1,5 +1,6 @@
-//! `nines incident list|show|ack|note`: what fails or failed, and what people said about it.
+//! `nines incident list|show|ack|assign|note`: what fails or failed, and what people said about it.
 
+mod act;
 mod drawn;
 
 use clap::Subcommand;
@@ -8,7 +9,6 @@ use nines_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 
 use super::{Failure, Global};
-use crate::control::{self, Command as Control};
 use crate::definition::Fleet;
 use crate::incident::{Incident, IncidentId};
 use crate::store::incidents::{self, Filter, Note};
@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 /// The most incidents that are listed where nobody says how many.
 const LISTED: u32 = 50;
 
-/// List incidents, look at one, say that you work on it, note something
+/// List incidents, look at one, say that you work on it, give it to somebody, note something
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,8 +34,9 @@ pub struct Args {
 enum Command {
     List(List),
     Show(Show),
-    Ack(Ack),
-    Note(AddNote),
+    Ack(act::Ack),
+    Assign(act::Assign),
+    Note(act::AddNote),
 }
 
 /// Show incidents, the newest first
@@ -67,30 +68,6 @@ struct Show {
     json: bool,
 }
 
-/// Say that you work on it
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nines incident ack shop-20261122T031207Z --by ann")]
-struct Ack {
-    /// Its id
-    id: IncidentId,
-    /// Who
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    by: String,
-}
-
-/// Write something into its log
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nines incident note shop-20261122T031207Z \"rolled back to 1.4\" --by ann")]
-struct AddNote {
-    /// Its id
-    id: IncidentId,
-    /// What
-    text: String,
-    /// Who
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    by: String,
-}
-
 /// Runs it.
 ///
 /// # Errors
@@ -100,18 +77,9 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.command {
         Command::List(asked) => list(&fleet, asked),
         Command::Show(asked) => show(&fleet, &asked),
-        Command::Ack(Ack { id, by }) => {
-            control::carry_out(&fleet, Control::AcknowledgeIncident { incident: id.clone(), by })?;
-            let (incident, ..) = read(&fleet, &id)?;
-            let by = incident.acknowledged_by.unwrap_or_default();
-            anstream::println!("{id} is acknowledged by {by}");
-            Ok(())
-        }
-        Command::Note(AddNote { id, text, by }) => {
-            control::carry_out(&fleet, Control::NoteIncident { incident: id.clone(), by, text })?;
-            anstream::println!("noted in {id}");
-            Ok(())
-        }
+        Command::Ack(asked) => asked.run(&fleet),
+        Command::Assign(asked) => asked.run(&fleet),
+        Command::Note(asked) => asked.run(&fleet),
     }
 }
 

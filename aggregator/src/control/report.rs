@@ -44,8 +44,7 @@ pub(crate) fn prepare(
         | Command::Revoke { .. }
         | Command::AddMaintenance { .. }
         | Command::CancelMaintenance { .. }
-        | Command::AcknowledgeIncident { .. }
-        | Command::NoteIncident { .. }
+        | Command::Act { .. }
         | Command::StoreSamples { .. } => Ok(Ok(Prepared::Nothing)),
     }
 }

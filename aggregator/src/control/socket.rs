@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Answer, Command, Context, PATIENCE, Refused, perform, prepare};
+use super::{Answer, Command, Context, PATIENCE, Refused, act, perform, prepare};
 use crate::running::Running;
 
 /// The most bytes of a command.
@@ -168,6 +168,9 @@ pub(crate) async fn done(
     running: &Running,
     context: Context,
 ) -> Result<Result<Answer, Refused>, crate::store::StoreError> {
+    if let Command::Act { act, by } = command {
+        return act::done(act, by, running).await;
+    }
     let told = command.told();
     let prepared = running.store.read(move |conn| Ok((prepare(conn, &command, &context)?, command, context))).await?;
     let (prepared, command, context) = prepared;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::socket::path_beside;
 use super::*;
 use crate::counters::Counters;
+use crate::incident::IncidentId;
 use crate::running::Running;
 use crate::store::{Store, definitions};
 
@@ -162,9 +163,11 @@ async fn what_makes_no_sense_is_refused_with_what_there_is() {
     assert!(refused(add(window(2, 2), true)).await.contains("before it begins"));
     assert!(refused(cancel(99, None)).await.contains("nines maintenance list"));
     let incident: IncidentId = "shop-20261122T031207Z".parse().unwrap();
-    let ack = Command::AcknowledgeIncident { incident: incident.clone(), by: by() };
+    let ack = Command::Act { act: Act::Acknowledge { incident: incident.clone() }, by: by() };
     assert!(refused(ack).await.contains("nines incident list"));
-    assert!(refused(Command::NoteIncident { incident, by: by(), text: " ".to_owned() }).await.contains("1 to"));
+    assert!(
+        refused(Command::Act { act: Act::Note { incident, text: " ".to_owned() }, by: by() }).await.contains("1 to")
+    );
     assert_eq!(*served.running.news.borrow(), 0);
 }
 

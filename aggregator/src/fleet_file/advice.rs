@@ -1,5 +1,7 @@
 //! What a whole file makes likely to be a mistake, though each part of it is good.
 
+mod routes;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nines_shared::address::AddressRule;
@@ -7,7 +9,7 @@ use url::{Host, Url};
 
 use super::notes::Spot;
 use super::reader::Table;
-use crate::definition::{ChannelKind, Fleet, Route, Service};
+use crate::definition::{ChannelKind, Fleet};
 use crate::secret_values;
 
 /// Where the elements stand, in the file's order.
@@ -27,32 +29,12 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
             warn(root, spot, message, "add a [[check]]");
         }
     }
-    for (service, spot) in unheard(fleet, spots) {
-        let message = format!("nobody hears when service {} fails: no route matches it", service.id);
-        warn(root, spot, message, "add a [[channel]] and a [[route]]");
-    }
+    routes::give(root, fleet, spots);
     for (channel, spot) in fleet.channels.iter().zip(&spots.channels) {
-        if !fleet.routes.iter().any(|route| route.channels.contains(&channel.id)) {
-            warn(root, spot, format!("no route leads to channel {}", channel.id), "add a [[route]]");
-        }
         let ChannelKind::Webhook { url, .. } = &channel.kind;
         if let Some(address) = forbidden(url, fleet) {
             let message = format!("nothing is delivered to channel {}: {address} is not a public address", channel.id);
             warn(root, spot, message, &format!("allow it: [aggregator] webhook_allow = [\"{address}\"]"));
-        }
-    }
-    for (route, spot) in fleet.routes.iter().zip(&spots.routes) {
-        let owner = |service: &Service| {
-            Some(&service.id) == route.service.as_ref()
-                && route.customer.as_ref().is_some_and(|customer| *customer != service.customer)
-        };
-        if fleet.services.iter().any(owner) {
-            warn(
-                root,
-                spot,
-                "this route never matches: the service is another customer's".to_owned(),
-                "leave customer or service out",
-            );
         }
     }
 }
@@ -88,19 +70,6 @@ fn forbidden(url: &Url, fleet: &Fleet) -> Option<IpAddr> {
         return None;
     }
     addresses.first().copied()
-}
-
-/// The services that no route matches; where there is no route at all the first stands for all.
-fn unheard<'f>(fleet: &'f Fleet, spots: &'f Spots) -> impl Iterator<Item = (&'f Service, &'f Spot)> {
-    let most = if fleet.routes.is_empty() { 1 } else { usize::MAX };
-    let pairs = fleet.services.iter().zip(&spots.services);
-    pairs.filter(|(service, _)| !fleet.routes.iter().any(|route| leads(route, service))).take(most)
-}
-
-/// Whether alerts about `service` can take `route`.
-fn leads(route: &Route, service: &Service) -> bool {
-    route.customer.as_ref().is_none_or(|customer| *customer == service.customer)
-        && route.service.as_ref().is_none_or(|id| *id == service.id)
 }
 
 fn warn(root: &Table<'_>, spot: &Spot, message: String, mend: &str) {

@@ -17,6 +17,7 @@ pub(super) struct Declared<'a> {
     pub(super) regions: Ids<'a>,
     pub(super) customers: Ids<'a>,
     pub(super) services: Ids<'a>,
+    pub(super) checks: Ids<'a>,
     pub(super) channels: Ids<'a>,
 }
 

@@ -297,3 +297,72 @@ proptest! {
         }
     }
 }
+
+/// A file with one service, a channel and these routes.
+fn routed(routes: &str) -> (Fleet, Vec<Warning>) {
+    let text = format!(
+        "[[region]]\nid = \"eu\"\n[[region]]\nid = \"us\"\n[[region]]\nid = \"ap\"\n[[customer]]\nid = \"acme\"\ntimezone = \"UTC\"\n\
+         [[service]]\nid = \"shop\"\ncustomer = \"acme\"\n\
+         [[check]]\nid = \"shop-home\"\nservice = \"shop\"\nhttp = {{ url = \"https://shop.example/\" }}\n\
+         [[check]]\nid = \"shop-api\"\nservice = \"shop\"\nhttp = {{ url = \"https://shop.example/api\" }}\n\
+         [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"https://hooks.example/\", secret = {{ env = \"HOOK\" }} }}\n{routes}"
+    );
+    good(&text)
+}
+
+#[test]
+fn a_route_says_when_how_often_and_to_whom_next() {
+    let (fleet, warnings) = routed(
+        r#"
+        [[route]]
+        kind = ["outage", "probe"]
+        check = "shop-home"
+        hours = [{ days = ["mon-fri"], from = "08:00", to = "18:00" }]
+        timezone = "Europe/Berlin"
+        channels = ["oncall"]
+        repeat = "30m"
+        escalate = [{ after = "10m", channels = ["oncall"] }, { after = "20m", channels = ["oncall"] }]
+        [[route]]
+        channels = ["oncall"]
+        "#,
+    );
+    assert_eq!(warnings, []);
+    let route = &fleet.routes[0];
+    assert_eq!(route.kinds, [crate::incident::Kind::Outage, crate::incident::Kind::Probe]);
+    assert_eq!(route.check.as_ref().map(CheckId::as_str), Some("shop-home"));
+    let hours = route.hours.as_ref().unwrap();
+    assert_eq!((hours.timezone.as_str(), hours.hours[0].from_minute), ("Europe/Berlin", 480));
+    let steps: Vec<i64> = route.escalate.iter().map(|step| step.after_ms).collect();
+    assert_eq!((route.repeat_ms, steps), (Some(1_800_000), vec![600_000, 1_200_000]));
+}
+
+#[test]
+fn pages_that_no_route_takes_at_all_or_at_some_hours_are_warned_of() {
+    let warned = |routes: &str| -> Vec<String> {
+        routed(routes)
+            .1
+            .into_iter()
+            .map(|warning| warning.message)
+            .filter(|message| message.contains("nobody"))
+            .collect()
+    };
+    let route = |condition: &str| format!("[[route]]\nchannels = [\"oncall\"]\n{condition}\n");
+    assert_eq!(warned(&route("")), [""; 0]);
+    for nothing in ["severity = \"ticket\"", "kind = \"probe\"", "environment = \"other\""] {
+        assert!(warned(&route(nothing))[0].contains("no route takes a page"), "{nothing}");
+    }
+    assert!(warned(&route("check = \"shop-home\""))[0].contains("no route takes a page"), "the other check");
+    let hours = "hours = [{ days = [\"mon-sun\"], to = \"18:00\" }]\ntimezone = \"UTC\"";
+    assert!(warned(&route(hours))[0].contains("from Monday 18:00 to Tuesday 00:00 UTC"));
+    assert_eq!(warned(&(route(hours) + &route(""))), [""; 0]);
+}
+
+#[test]
+fn routes_that_can_never_match_are_warned_of() {
+    let warned = |condition: &str| {
+        let (_, warnings) = routed(&format!("[[route]]\nchannels = [\"oncall\"]\n{condition}\n"));
+        warnings.into_iter().map(|warning| warning.message).find(|message| message.contains("never matches"))
+    };
+    assert_eq!(warned("environment = \"prod\""), None);
+    assert!(warned("environment = \"test\"").unwrap().contains("this fleet is \"prod\""));
+}

@@ -251,6 +251,7 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
         revision: 0,
         scene: Scene::default(),
         acknowledged_by: None,
+        assigned_to: None,
     };
     if episode.fails_now {
         let told = Some(Telling { event: Event::Opened, severity });

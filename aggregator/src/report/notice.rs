@@ -48,10 +48,12 @@ struct Service<'a> {
 /// What SQLite says.
 pub fn write(tx: &Transaction<'_>, fleet: &Fleet, draft: &Draft, now: Timestamp) -> Result<(), StoreError> {
     let severity = Severity::Info;
-    let alert = route::Alert { customer: Some(draft.kept.customer.clone()), service: None, severity };
+    let alert = route::Alert { customer: Some(draft.kept.customer.clone()), ..route::Alert::of_fleet(fleet, severity) };
     let body = body(fleet, draft);
-    let letters: Vec<(ChannelId, String)> =
-        route::channels(&fleet.routes, &alert).into_iter().map(|channel| (channel, body.clone())).collect();
+    let letters: Vec<(ChannelId, String)> = route::channels_sooner_or_later(&fleet.routes, &alert, now)
+        .into_iter()
+        .map(|channel| (channel, body.clone()))
+        .collect();
     let about = format!("report-{}-{}", draft.kept.customer, draft.kept.month);
     outbox::write_of_report(tx, (&about, draft.kept.revision, event(&draft.report)), &letters, now)
 }

@@ -60,8 +60,11 @@ CREATE TABLE incident_note (
 CREATE INDEX incident_note_of ON incident_note (incident, no);
 ";
 
+/// SQL of the fifth migration.
+pub(super) const ASSIGNED: &str = "ALTER TABLE incident ADD COLUMN assigned_to TEXT;";
+
 const COLUMNS: &str = "id, kind, service, probe, severity, last_good_at, first_failure_at, started_at, detected_at,
- notified_at, acknowledged_at, acknowledged_by, ended_at, resolved_at, withdrawn, revision, outages, scene";
+ notified_at, acknowledged_at, acknowledged_by, ended_at, resolved_at, withdrawn, revision, outages, scene, assigned_to";
 
 /// A line of an incident's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,6 +240,25 @@ pub fn acknowledge(
     get(tx, id)
 }
 
+/// Gives the incident to `person`. `None` where there is no such incident, else the incident as it is now.
+///
+/// # Errors
+/// As [`get`].
+pub fn assign(
+    tx: &Transaction<'_>,
+    id: &IncidentId,
+    (person, by): (&str, &str),
+    now: Timestamp,
+) -> Result<Option<Incident>, StoreError> {
+    let (person, by) = (clean(person), clean(by));
+    let mut statement =
+        tx.prepare_cached("UPDATE incident SET assigned_to = ?2 WHERE id = ?1 AND assigned_to IS NOT ?2")?;
+    if 0 < statement.execute(params![id.as_str(), person])? {
+        log(tx, id, &Note { at: now, author: Some(by), text: format!("assigned to {person}") })?;
+    }
+    get(tx, id)
+}
+
 /// Writes a person's note. `None` where there is no such incident, else the incident.
 ///
 /// # Errors
@@ -298,6 +320,7 @@ fn read(row: &Row<'_>) -> Result<Incident, StoreError> {
         revision: row.get("revision")?,
         scene: parsed(&row.get::<_, String>("scene")?).map_err(|e| bad(&e))?,
         acknowledged_by: row.get("acknowledged_by")?,
+        assigned_to: row.get("assigned_to")?,
         id: id.parse().map_err(|e| bad(&e))?,
     })
 }

@@ -55,6 +55,37 @@ ALTER TABLE outbox_of_both RENAME TO outbox;
 CREATE INDEX outbox_waiting ON outbox (about, channel, no) WHERE settled_at IS NULL;
 ";
 
+/// SQL of the fifth migration: letters that no change of an incident wrote, such as one that tells again.
+pub(super) const STEPS: &str = "
+CREATE TABLE outbox_of_steps (
+  no         INTEGER PRIMARY KEY AUTOINCREMENT,
+  about      TEXT NOT NULL,              -- an incident's id, what a report is called, or a channel that fails
+  incident   TEXT REFERENCES incident (id),
+  revision   INTEGER NOT NULL,
+  step       INTEGER NOT NULL,           -- 0: the change itself; then what was told without one, counted by incident
+  event      TEXT NOT NULL,
+  channel    TEXT NOT NULL,
+  body       TEXT NOT NULL,              -- what is sent, byte for byte, at every attempt
+  written_at INTEGER NOT NULL,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  due_at     INTEGER NOT NULL,
+  failure    TEXT,                       -- why the last attempt failed
+  settled_at INTEGER,                    -- when a channel accepted it or it was given up
+  delivered  INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (about, revision, step, channel)
+) STRICT;
+INSERT INTO outbox_of_steps SELECT no, about, incident, revision, 0, event, channel, body, written_at, attempts,
+  due_at, failure, settled_at, delivered FROM outbox;
+DROP TABLE outbox;
+ALTER TABLE outbox_of_steps RENAME TO outbox;
+CREATE INDEX outbox_waiting ON outbox (about, channel, no) WHERE settled_at IS NULL;
+CREATE INDEX outbox_incident ON outbox (incident, no);
+CREATE INDEX outbox_settled ON outbox (settled_at) WHERE settled_at IS NOT NULL;
+";
+
+/// How long a settled letter is kept, in ms: long enough for whoever looks back at a year.
+pub const KEPT_MS: i64 = 400 * 86_400_000;
+
 /// Something to tell one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
@@ -64,6 +95,8 @@ pub struct Letter {
     pub about: String,
     /// Which of its changes.
     pub revision: u32,
+    /// 0 for the change itself; else which of the letters that were written without one.
+    pub step: u32,
     /// What happened.
     pub event: String,
     /// Where to.
@@ -81,9 +114,12 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The same for every attempt to deliver this change, whatever happens to us in between.
+    /// The same for every attempt to deliver this letter, whatever happens to us in between.
     pub fn idempotency_key(&self) -> String {
-        format!("{}.{}", self.about, self.revision)
+        match self.step {
+            0 => format!("{}.{}", self.about, self.revision),
+            step => format!("{}.{}.{step}", self.about, self.revision),
+        }
     }
 }
 
@@ -118,7 +154,24 @@ pub fn write(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = incident.id.as_str();
-    put(tx, (id, Some(id)), (incident.revision, event.code()), letters, now)
+    put(tx, (id, Some(id)), (incident.revision, 0, event.code()), letters, now)
+}
+
+/// Writes one letter for each of `letters` although `incident` did not change.
+///
+/// # Errors
+/// What SQLite says.
+pub fn write_step(
+    tx: &Transaction<'_>,
+    incident: &Incident,
+    event: Event,
+    letters: &[(ChannelId, String)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = incident.id.as_str();
+    let mut statement = tx.prepare_cached("SELECT coalesce(max(step), 0) + 1 FROM outbox WHERE incident = ?1")?;
+    let step = statement.query_row([id], |row| row.get(0))?;
+    put(tx, (id, Some(id)), (incident.revision, step, event.code()), letters, now)
 }
 
 /// Writes one letter for each of `letters` about a revision of the report called `about`.
@@ -131,22 +184,22 @@ pub fn write_of_report(
     letters: &[(ChannelId, String)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    put(tx, (about, None), (revision, event), letters, now)
+    put(tx, (about, None), (revision, 0, event), letters, now)
 }
 
 fn put(
     tx: &Transaction<'_>,
     (about, incident): (&str, Option<&str>),
-    (revision, event): (u32, &str),
+    (revision, step, event): (u32, u32, &str),
     letters: &[(ChannelId, String)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO outbox (about, incident, revision, event, channel, body, written_at, due_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        "INSERT INTO outbox (about, incident, revision, step, event, channel, body, written_at, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
     )?;
     for (channel, body) in letters {
-        statement.execute(params![about, incident, revision, event, channel.as_str(), body, now.as_ms()])?;
+        statement.execute(params![about, incident, revision, step, event, channel.as_str(), body, now.as_ms()])?;
     }
     Ok(())
 }
@@ -162,23 +215,54 @@ pub fn next(conn: &Connection, per_channel: u32) -> Result<Vec<Letter>, StoreErr
         "WITH head AS (
            SELECT *, row_number() OVER (PARTITION BY channel ORDER BY due_at, no) AS place FROM outbox
            WHERE no IN (SELECT min(no) FROM outbox WHERE settled_at IS NULL GROUP BY about, channel))
-         SELECT no, about, revision, event, channel, body, written_at, attempts, due_at, failure
+         SELECT no, about, revision, step, event, channel, body, written_at, attempts, due_at, failure
          FROM head WHERE place <= ?1 ORDER BY due_at, no",
     )?;
     let rows = statement.query_and_then([per_channel], read)?;
     rows.collect()
 }
 
-/// The channels that were told, or are to be told, that `incident` opened: those that must learn how it ends.
+/// A letter without its text, for whoever decides what is to be told next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Where to.
+    pub channel: ChannelId,
+    /// What happened.
+    pub event: String,
+    /// When it was written.
+    pub written_at: Timestamp,
+    /// What became of it.
+    pub settled: Settled,
+}
+
+impl Told {
+    /// Whether it says that the incident opened.
+    pub fn is_opening(&self) -> bool {
+        self.event == Event::Opened.code()
+    }
+
+    /// Whether we stopped trying.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.settled, Settled::GivenUp(_))
+    }
+}
+
+/// Every letter about `incident` in the order written, without its text.
 ///
 /// # Errors
 /// As [`next`].
-pub fn told_of_opening(conn: &Connection, incident: &IncidentId) -> Result<Vec<ChannelId>, StoreError> {
+pub fn told(conn: &Connection, incident: &IncidentId) -> Result<Vec<Told>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT channel FROM outbox WHERE incident = ?1 AND event = ?2 GROUP BY channel ORDER BY min(no)",
+        "SELECT no, channel, event, written_at, settled_at, delivered FROM outbox WHERE incident = ?1 ORDER BY no",
     )?;
-    let rows = statement.query_and_then(params![incident.as_str(), Event::Opened.code()], |row| {
-        row.get::<_, String>(0)?.parse().map_err(|why: IdError| unreadable(0, &why))
+    let rows = statement.query_and_then([incident.as_str()], |row| {
+        let no = row.get(0)?;
+        Ok(Told {
+            channel: row.get::<_, String>(1)?.parse().map_err(|why: IdError| unreadable(no, &why))?,
+            event: row.get(2)?,
+            written_at: Timestamp::from_ms(row.get(3)?),
+            settled: settled(row.get(4)?, row.get(5)?),
+        })
     })?;
     rows.collect()
 }
@@ -198,18 +282,20 @@ pub fn waiting(conn: &Connection) -> Result<u64, StoreError> {
 /// As [`next`].
 pub fn about(conn: &Connection, incident: &IncidentId) -> Result<Vec<(Letter, Settled)>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT no, about, revision, event, channel, body, written_at, attempts, due_at, failure, settled_at, delivered
-         FROM outbox WHERE incident = ?1 ORDER BY no",
+        "SELECT no, about, revision, step, event, channel, body, written_at, attempts, due_at, failure, settled_at,
+           delivered FROM outbox WHERE incident = ?1 ORDER BY no",
     )?;
-    let rows = statement.query_and_then([incident.as_str()], |row| {
-        let settled = match (row.get::<_, Option<i64>>(10)?, row.get(11)?) {
-            (None, _) => Settled::Waiting,
-            (Some(at), true) => Settled::Delivered(Timestamp::from_ms(at)),
-            (Some(at), false) => Settled::GivenUp(Timestamp::from_ms(at)),
-        };
-        Ok((read(row)?, settled))
-    })?;
+    let rows =
+        statement.query_and_then([incident.as_str()], |row| Ok((read(row)?, settled(row.get(11)?, row.get(12)?))))?;
     rows.collect()
+}
+
+fn settled(at: Option<i64>, delivered: bool) -> Settled {
+    match (at.map(Timestamp::from_ms), delivered) {
+        (None, _) => Settled::Waiting,
+        (Some(at), true) => Settled::Delivered(at),
+        (Some(at), false) => Settled::GivenUp(at),
+    }
 }
 
 /// What became of a letter.
@@ -264,13 +350,14 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Letter, StoreError> {
         no,
         about: row.get(1)?,
         revision: row.get(2)?,
-        event: row.get(3)?,
-        channel: row.get::<_, String>(4)?.parse().map_err(|e: IdError| unreadable(no, &e))?,
-        body: row.get(5)?,
-        written_at: Timestamp::from_ms(row.get(6)?),
-        attempts: row.get(7)?,
-        due_at: Timestamp::from_ms(row.get(8)?),
-        failure: row.get(9)?,
+        step: row.get(3)?,
+        event: row.get(4)?,
+        channel: row.get::<_, String>(5)?.parse().map_err(|e: IdError| unreadable(no, &e))?,
+        body: row.get(6)?,
+        written_at: Timestamp::from_ms(row.get(7)?),
+        attempts: row.get(8)?,
+        due_at: Timestamp::from_ms(row.get(9)?),
+        failure: row.get(10)?,
     })
 }
 

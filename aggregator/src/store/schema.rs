@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, definitions, incidents, outbox, probes, reports, samples};
+use super::{StoreError, definitions, incidents, outbox, probes, reports, samples, silences};
 
 /// Marks the file as ours: "Nine" in ASCII.
 const APPLICATION_ID: i32 = 0x4e69_6e65;
@@ -16,6 +16,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[definitions::maintenance::AFTERWARDS],
     &[reports::TABLES],
     &[outbox::OF_REPORTS],
+    &[outbox::STEPS, incidents::ASSIGNED, silences::TABLES],
 ];
 
 /// The version of this program's tables.

@@ -246,6 +246,7 @@ fn incident(service: &str, revision: u32, event: Event) -> Incident {
         revision,
         scene: Scene::default(),
         acknowledged_by: None,
+        assigned_to: None,
     }
 }
 

@@ -61,6 +61,7 @@ fn send(fleet: &Fleet, samples: Vec<Sample>, imported: &mut Imported) -> Result<
         }
         other @ (Answer::Invited(_)
         | Answer::MaintenanceAdded { .. }
+        | Answer::Silenced { .. }
         | Answer::MaintenanceCancelled { .. }
         | Answer::ReportKept { .. }
         | Answer::ReportUnchanged { .. }

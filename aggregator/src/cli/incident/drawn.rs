@@ -249,6 +249,7 @@ mod tests {
                 detail: Some("port 443".into()),
             },
             acknowledged_by: None,
+            assigned_to: None,
         }
     }
 
@@ -259,6 +260,7 @@ mod tests {
             no: 1,
             about: incident.id.to_string(),
             revision: 1,
+            step: 0,
             event: "opened".into(),
             channel: "oncall".parse().unwrap(),
             body: String::new(),

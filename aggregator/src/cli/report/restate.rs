@@ -44,6 +44,7 @@ pub(super) fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         Answer::Invited(_)
         | Answer::MaintenanceAdded { .. }
+        | Answer::Silenced { .. }
         | Answer::MaintenanceCancelled { .. }
         | Answer::Stored { .. }
         | Answer::Done => {
