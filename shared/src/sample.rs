@@ -8,7 +8,7 @@ mod reason;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use self::evidence::{
     Certificate, DnsEvidence, DnsFlags, DnsServerEvidence, DnssecEvidence, DnssecProof, Evidence, ExpectationEvidence,
@@ -16,7 +16,7 @@ pub use self::evidence::{
     MAX_EVIDENCE_VALUE_LEN, OcspEvidence, Offer, Part, ResponseEvidence, TlsEvidence, Tried,
 };
 pub use self::reason::{Fault, Reason};
-use crate::hash::fnv1a128;
+use crate::hash::{fnv1a128, fnv1a128_after};
 use crate::id::{CheckId, ProbeId, RegionId};
 use crate::time::Timestamp;
 
@@ -230,14 +230,40 @@ impl Phases {
 }
 
 /// 128 bits that follow a sample everywhere; 32 hex digits in text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TraceId(pub u128);
 
 impl TraceId {
     /// The trace id of the sample with this identity. Derived, not drawn: a replay has the same one.
     pub fn of(check: &CheckId, region: &RegionId, kind: SampleKind, scheduled_at: Timestamp) -> Self {
-        Self(fnv1a128(format!("{check}/{region}/{}/{scheduled_at}", kind.code()).as_bytes()))
+        TraceIds::of(check, region, kind).at(scheduled_at)
+    }
+}
+
+/// The trace ids of the samples of one check, region and kind: what they share is hashed once.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceIds(u128);
+
+impl TraceIds {
+    /// Of samples of `kind` of `check` from `region`.
+    pub fn of(check: &CheckId, region: &RegionId, kind: SampleKind) -> Self {
+        Self(fnv1a128(format!("{check}/{region}/{}/", kind.code()).as_bytes()))
+    }
+
+    /// That of the one scheduled at `scheduled_at`.
+    pub fn at(self, scheduled_at: Timestamp) -> TraceId {
+        TraceId(fnv1a128_after(self.0, scheduled_at.to_string().as_bytes()))
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut digits = [0; 32];
+        for (digit, shift) in digits.iter_mut().rev().zip((0..).step_by(4)) {
+            *digit = b"0123456789abcdef"[usize::try_from(self.0 >> shift & 0xf).expect("below 16")];
+        }
+        serializer.serialize_str(std::str::from_utf8(&digits).expect("hex digits"))
     }
 }
 
@@ -257,12 +283,6 @@ impl TryFrom<String> for TraceId {
             return Err(WANTED);
         }
         u128::from_str_radix(&text, 16).map(Self).map_err(|_not_hex| WANTED)
-    }
-}
-
-impl From<TraceId> for String {
-    fn from(id: TraceId) -> Self {
-        id.to_string()
     }
 }
 
@@ -340,6 +360,10 @@ mod tests {
         assert_eq!(id(1), id(1));
         assert_ne!(id(1), id(2));
         assert_eq!(TraceId::try_from(id(1).to_string()), Ok(id(1)));
+        assert_eq!(id(1), TraceId(fnv1a128(b"c/r/planned/1")));
+        for id in [id(1), TraceId(0), TraceId(u128::MAX), TraceId(0x1234)] {
+            assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
+        }
         assert!(TraceId::try_from("+bf92f3577b34da6a3ce929d0e0e4736".to_owned()).is_err());
     }
 }
