@@ -28,7 +28,7 @@ use nines::running::Running;
 use nines::store::{Store, definitions, probes};
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
-use nines_shared::sample::{Outcome, Phases, Sample, SampleKind, TraceId};
+use nines_shared::sample::Sample;
 use nines_shared::time::{Clock, Timestamp};
 use nines_shared::wire::{AGGREGATOR_NAME, Ack, BATCHES_PATH, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse};
 use rcgen::{CertificateParams, KeyPair};
@@ -128,32 +128,7 @@ fn batches(fleet: &Fleet, region: &str, wanted: usize) -> Vec<Batch> {
 fn sample(check: &Check, region: &RegionId, now: Timestamp, ago: i64) -> Sample {
     let cadence = check.cadence(region).expect("asked from there");
     let scheduled_at = cadence.at_or_before(now).plus_ms(-ago * check.interval_ms);
-    let wobble = nines_shared::hash::fnv1a64(format!("{scheduled_at}/{}/{region}", check.id).as_bytes());
-    let us = |base: u64, shift: u32| Some(base + (wobble >> shift) % base);
-    let kind = SampleKind::Planned;
-    Sample {
-        trace_id: Some(TraceId::of(&check.id, region, kind, scheduled_at)),
-        check: check.id.clone(),
-        region: region.clone(),
-        probe: None,
-        kind,
-        scheduled_at,
-        started_at: scheduled_at.plus_ms(i64::try_from(wobble % 4).unwrap_or(0)),
-        outcome: Outcome::Up,
-        reason: None,
-        phase: None,
-        detail: None,
-        duration_us: us(60_000, 3),
-        phases_us: Phases {
-            resolve: us(400, 5),
-            connect: us(9_000, 7),
-            tls: us(20_000, 9),
-            first_byte: us(25_000, 11),
-            transfer: us(300, 13),
-        },
-        attempt: 1,
-        evidence: None,
-    }
+    reference::sample(check.id.clone(), region.clone(), scheduled_at)
 }
 
 async fn through_the_door(shares: &[Vec<Batch>]) -> Run {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nines::store::{Store, samples};
-use nines_shared::sample::{Outcome, Phases, Sample, SampleKind};
+use nines_shared::sample::Sample;
 use nines_shared::time::Timestamp;
 use tokio::time::Instant;
 
@@ -63,35 +63,11 @@ fn batches(checks: usize, wanted: usize) -> Vec<Vec<Sample>> {
 }
 
 fn sample(slot: i64, check: usize, region: usize) -> Sample {
-    let wobble = nines_shared::hash::fnv1a64(format!("{slot}/{check}/{region}").as_bytes());
-    let us = |base: u64, shift: u32| Some(base + (wobble >> shift) % base);
     let scheduled_at = Timestamp::from_ms(START_MS + slot * INTERVAL_MS + i64::try_from(region).unwrap_or(0) * 6_000);
-    let check = format!("check-{check}").parse().expect("an id");
-    let region_id = format!("region-{region}").parse().expect("an id");
-    let kind = SampleKind::Planned;
-    Sample {
-        trace_id: Some(nines_shared::sample::TraceId::of(&check, &region_id, kind, scheduled_at)),
-        check,
-        region: region_id,
-        probe: Some(format!("region-{region}-1").parse().expect("an id")),
-        kind,
-        scheduled_at,
-        started_at: scheduled_at.plus_ms(i64::try_from(wobble % 4).unwrap_or(0)),
-        outcome: Outcome::Up,
-        reason: None,
-        phase: None,
-        detail: None,
-        duration_us: us(60_000, 3),
-        phases_us: Phases {
-            resolve: us(400, 5),
-            connect: us(9_000, 7),
-            tls: us(20_000, 9),
-            first_byte: us(25_000, 11),
-            transfer: us(300, 13),
-        },
-        attempt: 1,
-        evidence: None,
-    }
+    let id = |kind: &str, number: usize| format!("{kind}-{number}");
+    let (check, of_region) = (id("check", check).parse().expect("an id"), id("region", region).parse().expect("an id"));
+    let probe = Some(format!("region-{region}-1").parse().expect("an id"));
+    Sample { probe, ..reference::sample(check, of_region, scheduled_at) }
 }
 
 async fn through_the_store(batches: Vec<Vec<Sample>>, senders: usize) -> Run {

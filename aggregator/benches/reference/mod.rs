@@ -1,9 +1,41 @@
-//! SQLite alone, with the store's rows, key and commits: what the benchmarks hold ingest against.
+//! SQLite alone, with the store's rows, key and commits: what the benchmarks hold ingest against. And the samples of both.
 
 use std::path::Path;
 
-use nines_shared::sample::Sample;
+use nines_shared::id::{CheckId, RegionId};
+use nines_shared::sample::{Outcome, Phases, Sample, SampleKind, TraceId};
+use nines_shared::time::Timestamp;
 use rusqlite::{Connection, params};
+
+/// A planned sample that is up, with all phases; its figures are drawn from its identity.
+pub(crate) fn sample(check: CheckId, region: RegionId, scheduled_at: Timestamp) -> Sample {
+    let wobble = nines_shared::hash::fnv1a64(format!("{scheduled_at}/{check}/{region}").as_bytes());
+    let us = |base: u64, shift: u32| Some(base + (wobble >> shift) % base);
+    let kind = SampleKind::Planned;
+    Sample {
+        trace_id: Some(TraceId::of(&check, &region, kind, scheduled_at)),
+        check,
+        region,
+        probe: None,
+        kind,
+        scheduled_at,
+        started_at: scheduled_at.plus_ms(i64::try_from(wobble % 4).unwrap_or(0)),
+        outcome: Outcome::Up,
+        reason: None,
+        phase: None,
+        detail: None,
+        duration_us: us(60_000, 3),
+        phases_us: Phases {
+            resolve: us(400, 5),
+            connect: us(9_000, 7),
+            tls: us(20_000, 9),
+            first_byte: us(25_000, 11),
+            transfer: us(300, 13),
+        },
+        attempt: 1,
+        evidence: None,
+    }
+}
 
 /// A database with the store's table and settings and nothing else.
 pub(crate) fn open(path: &Path) -> Connection {
