@@ -165,12 +165,20 @@ impl Writer {
     /// # Errors
     /// Where the file or the pipe fails.
     pub fn write(&mut self, sample: &Sample) -> io::Result<()> {
-        let mut line = samples::canonical(sample);
-        line.push('\n');
-        match &mut self.out {
-            Out::Plain(out) => out.write_all(line.as_bytes()),
-            Out::Compressed(out) => out.write_all(line.as_bytes()),
-        }
+        self.write_line(&samples::canonical(sample))
+    }
+
+    /// Writes `line`, and the line break that ends it.
+    ///
+    /// # Errors
+    /// Where the file or the pipe fails.
+    pub fn write_line(&mut self, line: &str) -> io::Result<()> {
+        let out: &mut dyn Write = match &mut self.out {
+            Out::Plain(out) => out,
+            Out::Compressed(out) => out,
+        };
+        out.write_all(line.as_bytes())?;
+        out.write_all(b"\n")
     }
 
     /// Ends the file, syncs it and gives it its name.

@@ -23,7 +23,7 @@ use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 pub use act::Act;
-pub use client::{ControlError, carry_out};
+pub use client::{Carrier, ControlError, carry_out};
 pub use invitation::Invitation;
 use report::{Prepared, prepare};
 pub(crate) use socket::{Socket, done};

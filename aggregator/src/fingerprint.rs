@@ -5,9 +5,9 @@ use data_encoding::HEXLOWER;
 
 /// The fingerprint of `bytes`.
 pub fn of(bytes: &[u8]) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(bytes);
-    name(context)
+    let mut whole = OfLines::new();
+    whole.push_ended(bytes);
+    whole.finish()
 }
 
 /// The fingerprint of a text that is made line by line, and never held as a whole.
@@ -25,9 +25,19 @@ impl OfLines {
         self.0.update(b"\n");
     }
 
+    /// Adds lines that end with their line break.
+    pub fn push_ended(&mut self, lines: &[u8]) {
+        self.0.update(lines);
+    }
+
     /// Of all lines.
     pub fn finish(self) -> String {
-        name(self.0)
+        of_bytes(&self.finish_bytes())
+    }
+
+    /// Of all lines, as its 32 bytes.
+    pub fn finish_bytes(self) -> [u8; 32] {
+        self.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 }
 
@@ -37,8 +47,9 @@ impl Default for OfLines {
     }
 }
 
-fn name(context: Context) -> String {
-    format!("sha256:{}", HEXLOWER.encode(context.finish().as_ref()))
+/// A fingerprint by its bytes.
+pub fn of_bytes(digest: &[u8; 32]) -> String {
+    format!("sha256:{}", HEXLOWER.encode(digest))
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub use model::Report;
 
 use crate::definition::Customer;
 use crate::definition::look::Look;
+use crate::store::samples::days::Form;
+use crate::store::samples::sweep::{self, Swept};
 use crate::store::{StoreError, definitions, samples};
 use crate::uptime::ServiceRecord;
 use crate::uptime::calendar::{self, CalendarError};
@@ -185,6 +187,8 @@ struct Plan {
     names: BTreeMap<RegionId, String>,
     /// When it was known; `None` where it is complete.
     as_of: Option<Timestamp>,
+    /// How its samples are digested.
+    form: Form,
 }
 
 impl Plan {
@@ -209,41 +213,41 @@ impl Plan {
         let names = definitions::regions(conn)?.into_iter().map(|region| (region.id, region.name)).collect();
         let complete = completeness::is_complete(conn, &basis, (window, used), now)?;
         let (environment, as_of) = (request.environment.clone(), (!complete).then_some(now));
-        Ok(Self { environment, customer, window, used, basis, names, as_of })
+        Ok(Self { environment, customer, window, used, basis, names, as_of, form: Form::Days })
     }
 
-    /// The report by the samples of the store.
+    /// The report by the samples of the store: those of one service at a time.
     fn carried_out(self, conn: &Connection) -> Result<Report, ReportError> {
-        let checks: Vec<CheckId> = checks(&self.basis).cloned().collect();
-        let evidence = evidence::gather(conn, &checks, self.used)?;
-        let (window, used) = (self.window, self.used);
-        self.made(&evidence, |record| {
-            let reach = assemble::reach(record.service.sla.as_ref(), window);
-            for check in &mut record.checks {
-                let id = &check.versions.first().expect("a check has a version").check.id;
-                check.regions = samples::record_of(conn, id, reach)?;
-                for region in &mut check.regions {
-                    // What the digest does not cover has no say.
-                    region.samples.retain(|sample| used.contains(sample.scheduled_at));
-                }
-                check.regions.retain(|region| !region.samples.is_empty());
+        let (form, used) = (self.form, self.used);
+        let lines = match form {
+            Form::Days => None,
+            Form::Lines => {
+                let checks: Vec<CheckId> = checks(&self.basis).cloned().collect();
+                Some(samples::digest(conn, Some(&checks), used)?)
             }
-            Ok(())
-        })
+        };
+        self.made(lines, |check| Ok(sweep::sweep(conn, check, used, form)?))
     }
 
-    /// The report, where `fill` puts the samples into each record. The same plan and samples give the same report.
+    /// The report, where `swept` gives what it uses of each check, and `lines` is the digest of all of it where that is of
+    /// [`Form::Lines`]. The same plan and samples give the same report.
     fn made(
         self,
-        evidence: &Evidence,
-        mut fill: impl FnMut(&mut ServiceRecord) -> Result<(), ReportError>,
+        lines: Option<String>,
+        mut swept: impl FnMut(&CheckId) -> Result<Vec<Swept>, ReportError>,
     ) -> Result<Report, ReportError> {
-        let Self { environment, customer, window, used, basis, names, as_of } = self;
-        let common = assemble::Common { window, now: as_of.unwrap_or(Timestamp::MAX), names: &names, evidence };
+        let Self { environment, customer, window, used, basis, names, as_of, form } = self;
+        let mut evidence = Evidence::new(form);
         let mut services = Vec::with_capacity(basis.len());
         for basis in &basis {
-            let mut record = basis.record()?;
-            fill(&mut record)?;
+            let mut record: ServiceRecord = basis.record()?;
+            evidence.begin_service();
+            for check in &mut record.checks {
+                let id = &check.versions.first().expect("a check has a version").check.id;
+                check.regions = evidence.take(id, swept(id)?);
+            }
+            let now = as_of.unwrap_or(Timestamp::MAX);
+            let common = assemble::Common { window, now, names: &names, evidence: &evidence };
             let mut service = assemble::service_report(&record, common)?;
             for check in &mut service.checks {
                 check.target = basis.target(&check.check, window).unwrap_or_default().to_owned();
@@ -268,7 +272,8 @@ impl Plan {
             services,
             definitions: basis::digest(&basis),
             basis,
-            samples: evidence.digest.clone(),
+            samples: lines.unwrap_or_else(|| evidence.digest()),
+            samples_form: form,
             samples_from: used.from,
             samples_to: used.to,
             signed_by: None,

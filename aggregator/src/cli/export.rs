@@ -12,7 +12,9 @@ use rusqlite::Connection;
 use super::when::Window;
 use super::{Failure, Global, progress};
 use crate::archive::Writer;
+use crate::store::samples::days;
 use crate::store::{Store, StoreError, definitions, samples};
+use crate::words;
 
 /// How many samples are written between two looks of the progress.
 const STEP: u64 = 10_000;
@@ -23,12 +25,16 @@ const STEP: u64 = 10_000;
 Examples:
   nines export october.ndjson.zst --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   nines export --service shop --from -2h | jq .outcome
+  nines export --service shop --from 2026-10-01T00:00:00Z --days
 
 A report prints the export command whose `sha256sum` is its digest of samples.")]
 pub struct Args {
     /// The file to write, zstd where it ends in .zst; - for stdout
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
+    /// Not the samples, but what they come to: check, region, day, how many, SHA-256 of their lines
+    #[arg(long)]
+    days: bool,
     #[command(flatten)]
     window: Window,
     #[command(flatten)]
@@ -57,14 +63,18 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let fleet = global.fleet()?;
     let span = args.window.span(Clock::system().now())?;
     let store = Store::open_read_only(&fleet.aggregator.database)?;
-    let count = match export(&store, &args.selection, span, &args.file) {
-        Ok(count) => count,
+    let written = match args.days {
+        true => export_days(&store, &args.selection, span, &args.file).map(|count| words::count(count, "day")),
+        false => export(&store, &args.selection, span, &args.file).map(|count| format!("{count} samples")),
+    };
+    let written = match written {
+        Ok(written) => written,
         // Whoever reads has seen enough: `nines export | head`.
         Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         Err(error) => return Err(error.of(&args.file)),
     };
     if !crate::archive::is_stdio(&args.file) {
-        anstream::println!("{count} samples in {}", args.file.display());
+        anstream::println!("{written} in {}", args.file.display());
     }
     Ok(())
 }
@@ -109,9 +119,32 @@ pub fn export(store: &Store, selection: &Selection, span: Span, path: &Path) -> 
                 if count.is_multiple_of(STEP) {
                     bar.set_position(count);
                 }
-                writer.write(&sample).map_err(ExportError::Write)
+                writer.write(sample).map_err(ExportError::Write)
             })?;
             bar.finish_and_clear();
+            writer.finish()?;
+            Ok(count)
+        }))
+    });
+    exported?
+}
+
+/// Writes the list of days that reports have the digest of (`docs/METHOD.md`) to `path`, worked out from the samples; tells
+/// how many. All of them are of one snapshot.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export_days(store: &Store, selection: &Selection, span: Span, path: &Path) -> Result<usize, ExportError> {
+    let exported = store.read_blocking(|conn| {
+        Ok(checks(conn, selection).and_then(|checks| {
+            let mut writer = Writer::create(path)?;
+            let spinner = progress::working("reading samples");
+            let mut count = 0;
+            days::each_line(conn, checks.as_deref(), span, |line| {
+                count += 1;
+                writer.write_line(line).map_err(ExportError::Write)
+            })?;
+            spinner.finish_and_clear();
             writer.finish()?;
             Ok(count)
         }))
@@ -195,6 +228,22 @@ mod tests {
         assert_eq!(store.read_blocking(samples::content_digest).unwrap(), hash);
         let order: Vec<&str> = text.lines().map(|line| &line[..20]).collect();
         assert_eq!(order, [r#"{"check":"shop-dns","#, r#"{"check":"shop-home""#, r#"{"check":"shop-home""#]);
+    }
+
+    #[test]
+    fn the_days_of_an_export_are_what_its_lines_come_to() {
+        let (folder, store) = filled();
+        let path = folder.path().join("days.txt");
+        let second = Span::new(Timestamp::from_ms(1_000), Timestamp::from_ms(2_000));
+        assert_eq!(export_days(&store, &Selection::default(), second, &path).unwrap(), 2);
+        let text = exported(&store, folder.path(), &Selection::default(), second);
+        let digest = |line: &str| crate::fingerprint::of(format!("{line}\n").as_bytes()).replace("sha256:", "");
+        let expected: Vec<String> = ["shop-dns", "shop-home"]
+            .iter()
+            .zip(text.lines())
+            .map(|(check, line)| format!("{check} eu-west 0 1 {}\n", digest(line)))
+            .collect();
+        assert_eq!(std::fs::read_to_string(path).unwrap(), expected.concat());
     }
 
     #[test]

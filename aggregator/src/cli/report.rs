@@ -10,8 +10,7 @@ mod verify;
 use nines_shared::id::CustomerId;
 
 use super::{Failure, Global};
-use crate::control::{self, Answer, Command as Control};
-use crate::definition::Fleet;
+use crate::control::{Carrier, Command as Control};
 use crate::report::ReportError;
 use crate::report::life::Standing;
 
@@ -62,15 +61,11 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     }
 }
 
-/// Freezes a month that is complete; says whether it is frozen now. Where nobody can, the report is preliminary.
-fn freeze(fleet: &Fleet, customer: &CustomerId, month: &str) -> bool {
+/// Freezes a month that is complete. Where that can't be done, its report is preliminary.
+fn freeze(carrier: &Carrier<'_>, customer: CustomerId, month: &str) {
     let command = Control::FreezeReport { customer: customer.clone(), month: month.to_owned() };
-    match control::carry_out(fleet, command) {
-        Ok(answer) => matches!(answer, Answer::ReportKept { .. }),
-        Err(error) => {
-            tracing::warn!(%error, %customer, month, "report.not_frozen");
-            false
-        }
+    if let Err(error) = carrier.carry_out(command) {
+        tracing::warn!(%error, %customer, month, "report.not_frozen");
     }
 }
 

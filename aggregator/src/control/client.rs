@@ -3,9 +3,9 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nines_shared::time::Clock;
+use nines_shared::time::{Clock, Timestamp};
 
 use super::socket::{Reach, Reply, path_beside};
 use super::{Answer, Command, Context, Refused, perform, prepare};
@@ -48,9 +48,51 @@ pub enum ControlError {
 /// # Errors
 /// [`ControlError`].
 pub fn carry_out(fleet: &Fleet, command: Command) -> Result<Answer, ControlError> {
-    match ask(&fleet.aggregator.database, &command)? {
-        Some(answer) => Ok(answer),
-        None => alone(fleet, command),
+    Carrier::new(fleet).carry_out(command)
+}
+
+/// Carries commands out, from several threads at once. Where no server runs, the database is its own from the first
+/// command on, until it goes.
+#[derive(Debug)]
+pub struct Carrier<'f> {
+    fleet: &'f Fleet,
+    own: Mutex<Option<(Store, Arc<Authority>)>>,
+}
+
+impl<'f> Carrier<'f> {
+    /// For commands to `fleet`.
+    pub fn new(fleet: &'f Fleet) -> Self {
+        Self { fleet, own: Mutex::new(None) }
+    }
+
+    /// [`carry_out`].
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn carry_out(&self, command: Command) -> Result<Answer, ControlError> {
+        match ask(&self.fleet.aggregator.database, &command)? {
+            Some(answer) => Ok(answer),
+            None => self.alone(command),
+        }
+    }
+
+    fn alone(&self, command: Command) -> Result<Answer, ControlError> {
+        let now = Clock::system().now();
+        let (store, authority) = self.own(now)?;
+        let fleet = Arc::new(self.fleet.clone());
+        let context = Context { probes_addr: fleet.aggregator.probes, fleet, authority, now };
+        let prepared = store.read_blocking(|conn| prepare(conn, &command, &context))??;
+        Ok(store.write_blocking(move |tx| perform(tx, &command, prepared, &context))??)
+    }
+
+    fn own(&self, now: Timestamp) -> Result<(Store, Arc<Authority>), ControlError> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = &*own {
+            return Ok(own.clone());
+        }
+        let store = Store::open(&self.fleet.aggregator.database)?;
+        let authority = Arc::new(Authority::open_blocking(&store, now)?);
+        Ok(own.insert((store, authority)).clone())
     }
 }
 
@@ -81,13 +123,4 @@ fn exchange(mut stream: &UnixStream, command: &Command) -> io::Result<Reply> {
     let mut reply = String::new();
     BufReader::new(stream.take(MAX_REPLY_BYTES)).read_line(&mut reply)?;
     Ok(serde_json::from_str(&reply)?)
-}
-
-fn alone(fleet: &Fleet, command: Command) -> Result<Answer, ControlError> {
-    let store = Store::open(&fleet.aggregator.database)?;
-    let now = Clock::system().now();
-    let authority = Arc::new(Authority::open_blocking(&store, now)?);
-    let context = Context { fleet: Arc::new(fleet.clone()), probes_addr: fleet.aggregator.probes, authority, now };
-    let prepared = store.read_blocking(|conn| prepare(conn, &command, &context))??;
-    Ok(store.write_blocking(move |tx| perform(tx, &command, prepared, &context))??)
 }

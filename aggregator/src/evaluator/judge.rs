@@ -187,8 +187,8 @@ impl View {
                 return Ok(());
             }
             match kept.last_mut() {
-                Some(last) if last.check == sample.check && last.region == sample.region => *last = sample,
-                Some(_) | None => kept.push(sample),
+                Some(last) if last.check == sample.check && last.region == sample.region => last.clone_from(sample),
+                Some(_) | None => kept.push(sample.clone()),
             }
             Ok(())
         })?;

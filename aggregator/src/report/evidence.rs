@@ -1,100 +1,74 @@
-//! One walk over every sample that a report uses: its digest, and why what failed did.
+//! What the samples of a report tell beside their outcomes: their digests, and why what failed did.
 
 use std::collections::BTreeMap;
 
 use nines_shared::id::{CheckId, RegionId};
-use nines_shared::sample::{Outcome, Phase, Reason, Sample};
-use nines_shared::time::{Span, Timestamp};
-use rusqlite::Connection;
+use nines_shared::sample::{Phase, Reason};
+use nines_shared::time::Span;
 
 use super::model::Series;
-use crate::fingerprint::OfLines;
-use crate::store::{StoreError, samples};
+use crate::fingerprint::{self, OfLines};
+use crate::store::samples::days::{self, Day, Form};
+use crate::store::samples::sweep::{Failure, Swept};
+use crate::uptime::RegionSamples;
 
-/// What the samples tell beside their outcomes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
-    /// SHA-256 of the samples' lines, as `nines export` writes them.
-    pub(super) digest: String,
-    series: BTreeMap<(CheckId, RegionId), Series>,
-    failures: BTreeMap<CheckId, Vec<Failure>>,
-}
-
-/// Samples on their way to becoming evidence: they come in order of identity.
-#[derive(Default)]
-pub(super) struct Gathering {
-    lines: OfLines,
-    current: Option<((CheckId, RegionId), u64, OfLines)>,
-    evidence: Evidence,
-}
-
-/// A sample that is `down`.
+/// What is known of the samples of a report by the service that is judged just now: the days of all that came before it,
+/// the failures of its own alone.
 #[derive(Clone, Debug)]
-struct Failure {
-    region: RegionId,
-    started_at: Timestamp,
-    cause: Cause,
+pub(super) struct Evidence {
+    form: Form,
+    days: BTreeMap<(CheckId, RegionId), Vec<Day>>,
+    failures: BTreeMap<CheckId, Vec<(RegionId, Vec<Failure>)>>,
 }
 
 /// Why a sample failed, and in which phase.
 pub(super) type Cause = (Option<Reason>, Option<Phase>);
 
-/// Reads the samples of `checks` scheduled in `span`.
-pub(super) fn gather(conn: &Connection, checks: &[CheckId], span: Span) -> Result<Evidence, StoreError> {
-    let mut gathering = Gathering::default();
-    samples::each_in_identity_order(conn, Some(checks), span, |sample| {
-        gathering.push(sample);
-        Ok::<_, StoreError>(())
-    })?;
-    Ok(gathering.finish())
-}
-
-impl Gathering {
-    /// Takes the next sample in.
-    pub(super) fn push(&mut self, sample: Sample) {
-        let line = samples::canonical(&sample);
-        self.lines.push(&line);
-        match &mut self.current {
-            Some(((check, region), count, lines)) if *check == sample.check && *region == sample.region => {
-                *count += 1;
-                lines.push(&line);
-            }
-            Some(_) | None => {
-                self.end_series();
-                let mut lines = OfLines::new();
-                lines.push(&line);
-                self.current = Some(((sample.check.clone(), sample.region.clone()), 1, lines));
-            }
-        }
-        self.evidence.note(sample);
-    }
-
-    fn end_series(&mut self) {
-        if let Some((key, count, lines)) = self.current.take() {
-            self.evidence.series.insert(key, Series { count, digest: lines.finish() });
-        }
-    }
-
-    /// All of it.
-    pub(super) fn finish(mut self) -> Evidence {
-        self.end_series();
-        Evidence { digest: self.lines.finish(), ..self.evidence }
-    }
-}
-
 impl Evidence {
+    /// Of nothing yet.
+    pub(super) fn new(form: Form) -> Self {
+        Self { form, days: BTreeMap::new(), failures: BTreeMap::new() }
+    }
+
+    /// The next service begins: why others failed is of no more use.
+    pub(super) fn begin_service(&mut self) {
+        self.failures.clear();
+    }
+
+    /// Takes in what was swept of `check`; gives what it is judged by.
+    pub(super) fn take(&mut self, check: &CheckId, swept: Vec<Swept>) -> Vec<RegionSamples> {
+        let failures = self.failures.entry(check.clone()).or_default();
+        let mut record = Vec::with_capacity(swept.len());
+        for Swept { region, samples, failures: theirs, days } in swept {
+            self.days.insert((check.clone(), region.clone()), days);
+            failures.push((region.clone(), theirs));
+            record.push(RegionSamples { region, samples });
+        }
+        record
+    }
+
     /// The samples of `region` of `check`.
     pub(super) fn series(&self, check: &CheckId, region: &RegionId) -> Series {
-        let found = self.series.get(&(check.clone(), region.clone())).cloned();
-        found.unwrap_or_else(|| Series { count: 0, digest: OfLines::new().finish() })
+        let days = self.days.get(&(check.clone(), region.clone())).map_or(&[][..], |days| days);
+        let digest = match (self.form, days) {
+            (Form::Lines, [whole, ..]) => fingerprint::of_bytes(&whole.digest),
+            (Form::Lines, []) => OfLines::new().finish(),
+            (Form::Days, days) => {
+                let mut list = OfLines::new();
+                days::push_lines(&mut list, (check, region), days);
+                list.finish()
+            }
+        };
+        Series { count: days.iter().map(|day| day.count).sum(), digest }
     }
 
-    fn note(&mut self, sample: Sample) {
-        if sample.outcome == Outcome::Down {
-            let failure =
-                Failure { region: sample.region, started_at: sample.started_at, cause: (sample.reason, sample.phase) };
-            self.failures.entry(sample.check).or_default().push(failure);
+    /// The digest of the days of all services; what a report of [`Form::Lines`] has is not made of them.
+    pub(super) fn digest(&self) -> String {
+        let mut list = OfLines::new();
+        for ((check, region), days) in &self.days {
+            days::push_lines(&mut list, (check, region), days);
         }
+        list.finish()
     }
 
     /// The cause that most of the failing samples of `checks` in `regions` gave during `outage`; of equals, the
@@ -105,16 +79,71 @@ impl Evidence {
         regions: &[RegionId],
         outage: Span,
     ) -> Cause {
-        let failures = checks.filter_map(|check| self.failures.get(check)).flatten();
-        let theirs: Vec<&Failure> =
-            failures.filter(|failure| failure.started_at < outage.to && regions.contains(&failure.region)).collect();
-        let mut counts: BTreeMap<&Cause, usize> = BTreeMap::new();
-        for failure in theirs.iter().filter(|failure| outage.from <= failure.started_at) {
-            *counts.entry(&failure.cause).or_default() += 1;
+        let mut counts: BTreeMap<(&Option<Reason>, Option<Phase>), usize> = BTreeMap::new();
+        let mut before: Option<&Failure> = None;
+        let series = checks.filter_map(|check| self.failures.get(check)).flatten();
+        for (_region, failures) in series.filter(|(region, _)| regions.contains(region)) {
+            let from = failures.partition_point(|failure| failure.started_at < outage.from);
+            let to = failures.partition_point(|failure| failure.started_at < outage.to);
+            for failure in &failures[from..to] {
+                *counts.entry((&failure.reason, failure.phase)).or_default() += 1;
+            }
+            let last = failures[..from].last();
+            if before.map(|before| before.started_at) <= last.map(|last| last.started_at) {
+                before = last.or(before);
+            }
         }
         // `max_by_key` gives the last of equals, so the order is turned round.
-        let most = counts.iter().rev().max_by_key(|(_, count)| **count).map(|(cause, _)| *cause);
-        let last = || theirs.iter().max_by_key(|failure| failure.started_at).map(|failure| &failure.cause);
-        most.or_else(last).cloned().unwrap_or_default()
+        let most = counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|((reason, phase), _)| (reason, phase));
+        let last = || before.map(|failure| (&failure.reason, failure.phase));
+        most.or_else(last).map(|(reason, phase)| (reason.clone(), phase)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nines_shared::time::Timestamp;
+
+    /// Evidence of one check with failures of these regions: when, and why.
+    fn evidence(failures: &[(&str, &[(i64, Reason)])]) -> (Evidence, CheckId) {
+        let (mut evidence, check) = (Evidence::new(Form::Days), "shop-home".parse().unwrap());
+        let swept = failures.iter().map(|(region, failures)| Swept {
+            region: region.parse().unwrap(),
+            samples: Vec::new(),
+            failures: failures
+                .iter()
+                .map(|(at, reason)| Failure {
+                    started_at: Timestamp::from_ms(*at),
+                    reason: Some(reason.clone()),
+                    phase: Some(Phase::Connect),
+                })
+                .collect(),
+            days: Vec::new(),
+        });
+        evidence.take(&check, swept.collect());
+        (evidence, check)
+    }
+
+    #[test]
+    fn the_cause_is_that_of_most_failures_in_the_outage_by_the_regions_that_failed_else_of_the_last_before() {
+        use Reason::{ConnectRefused, DnsTimeout, HttpStatus};
+        let (mut evidence, check) = evidence(&[
+            ("ap-south", &[(20, DnsTimeout), (21, DnsTimeout), (22, DnsTimeout)]),
+            ("eu-west", &[(5, HttpStatus), (20, ConnectRefused), (39, HttpStatus), (40, HttpStatus)]),
+            ("us-east", &[(5, DnsTimeout), (21, ConnectRefused), (41, HttpStatus)]),
+        ]);
+        let regions: Vec<RegionId> = ["eu-west", "us-east"].map(|region| region.parse().unwrap()).into();
+        let reason = |evidence: &Evidence, from, to| {
+            let outage = Span::new(Timestamp::from_ms(from), Timestamp::from_ms(to));
+            evidence.cause([&check].into_iter(), &regions, outage).0
+        };
+        assert_eq!(reason(&evidence, 20, 40), Some(ConnectRefused), "the end is not in it, nor is another region");
+        assert_eq!(reason(&evidence, 20, 42), Some(HttpStatus), "three of five");
+        assert_eq!(reason(&evidence, 6, 19), Some(DnsTimeout), "of two at once the one of the later region");
+        assert_eq!(reason(&evidence, 25, 30), Some(ConnectRefused));
+        assert_eq!(reason(&evidence, 0, 5), None);
+        evidence.begin_service();
+        assert_eq!(reason(&evidence, 20, 40), None, "another service's failures are of no use");
     }
 }

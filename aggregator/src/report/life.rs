@@ -7,8 +7,6 @@
 //!
 //! Reading and making happen beside the writer, in a snapshot; [`keep`] is the small part that needs the writer.
 
-use std::collections::BTreeMap;
-
 use nines_shared::id::{CheckId, CustomerId, ServiceId};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{Connection, Transaction};
@@ -98,11 +96,8 @@ pub fn standing(
         return Ok(Standing { report, kept: None, due: None });
     };
     let report = read(&kept, &text)?;
-    let last = reports::list(conn, Some(&kept.customer))?
-        .into_iter()
-        .filter(|other| other.month == kept.month)
-        .max_by_key(|other| other.revision);
-    let due = if last.is_some_and(|last| last.revision == kept.revision) { due(conn, &kept, &report)? } else { None };
+    let last = reports::last_revision(conn, &kept.customer, &kept.month)?;
+    let due = if last == Some(kept.revision) { due(conn, &kept, &report.basis)? } else { None };
     Ok(Standing { report, kept: Some((kept, text)), due })
 }
 
@@ -119,19 +114,33 @@ pub fn revision(conn: &Connection, kept: &Kept) -> Result<Standing, StoreError> 
     Ok(Standing { report: read(&kept, &text)?, kept: Some((kept, text)), due: None })
 }
 
-/// Every report whose last revision is to be restated, and why.
+/// Whose month `request` asks for, where that is complete and nobody froze it yet. Reads no samples but the last of each
+/// region.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn to_be_frozen(
+    conn: &Connection,
+    request: &ReportRequest,
+    now: Timestamp,
+) -> Result<Option<CustomerId>, ReportError> {
+    let Some((customer, month)) = whole_month(conn, request)? else { return Ok(None) };
+    if reports::last_revision(conn, &customer, month)?.is_some() {
+        return Ok(None);
+    }
+    let of = Month { environment: request.environment.clone(), customer, month: month.to_owned() };
+    Ok(is_complete(conn, &of, now)?.then_some(of.customer))
+}
+
+/// Every report whose last revision is to be restated, and why. Reads neither texts of reports nor samples.
 ///
 /// # Errors
 /// What the store says.
 pub fn all_due(conn: &Connection) -> Result<Vec<(Kept, Due)>, StoreError> {
-    let mut last: BTreeMap<(CustomerId, String), Kept> = BTreeMap::new();
-    for kept in reports::list(conn, None)? {
-        last.insert((kept.customer.clone(), kept.month.clone()), kept);
-    }
     let mut all = Vec::new();
-    for kept in last.into_values() {
-        let report = revision(conn, &kept)?.report;
-        all.extend(due(conn, &kept, &report)?.map(|due| (kept, due)));
+    for (kept, basis) in reports::last_bases(conn)? {
+        let basis: Vec<ServiceBasis> = serde_json::from_str(&basis).map_err(|why| unreadable(&kept, &why))?;
+        all.extend(due(conn, &kept, &basis)?.map(|due| (kept, due)));
     }
     Ok(all)
 }
@@ -157,10 +166,12 @@ fn no_revision(conn: &Connection, customer: CustomerId, month: &str, revision: u
 
 /// A frozen text as the model. Texts of earlier versions of the program have what they had.
 fn read(kept: &Kept, text: &str) -> Result<Report, StoreError> {
-    serde_json::from_str(text).map_err(|why| StoreError::Unreadable {
-        what: format!("report {} {} revision {}", kept.customer, kept.month, kept.revision),
-        why: why.to_string(),
-    })
+    serde_json::from_str(text).map_err(|why| unreadable(kept, &why))
+}
+
+fn unreadable(kept: &Kept, why: &serde_json::Error) -> StoreError {
+    let what = format!("report {} {} revision {}", kept.customer, kept.month, kept.revision);
+    StoreError::Unreadable { what, why: why.to_string() }
 }
 
 /// What came after a report was frozen and belongs to its time.
@@ -193,16 +204,16 @@ impl std::fmt::Display for Due {
     }
 }
 
-/// What a restatement of `report`, frozen as `kept`, would take in. Reads no samples.
+/// What a restatement of the report by `basis` that is frozen as `kept` would take in. Reads no samples.
 ///
 /// # Errors
 /// What the store says.
-pub fn due(conn: &Connection, kept: &Kept, report: &Report) -> Result<Option<Due>, StoreError> {
-    let checks: Vec<CheckId> = super::checks(&report.basis).cloned().collect();
+pub fn due(conn: &Connection, kept: &Kept, basis: &[ServiceBasis]) -> Result<Option<Due>, StoreError> {
+    let checks: Vec<CheckId> = super::checks(basis).cloned().collect();
     let mut due =
         Due { late_samples: reports::late(conn, &checks, kept.samples_span, kept.arrival)?, ..Due::default() };
-    for basis in &report.basis {
-        let now = maintenance_now(conn, basis, report)?;
+    for basis in basis {
+        let now = maintenance_now(conn, basis, (kept.window, kept.samples_span))?;
         due.granted.extend(now.iter().filter(|window| !basis.maintenance.contains(window)).cloned());
         due.taken_back.extend(basis.maintenance.iter().filter(|window| !now.contains(window)).cloned());
     }
@@ -210,10 +221,12 @@ pub fn due(conn: &Connection, kept: &Kept, report: &Report) -> Result<Option<Due
 }
 
 /// The maintenance of a report's service as it counts by now.
-fn maintenance_now(conn: &Connection, basis: &ServiceBasis, report: &Report) -> Result<Vec<Maintenance>, StoreError> {
-    let window = Span { from: report.from, to: report.to };
+fn maintenance_now(
+    conn: &Connection,
+    basis: &ServiceBasis,
+    (window, used): (Span, Span),
+) -> Result<Vec<Maintenance>, StoreError> {
     let looked_at = Span { from: assemble::reach(basis.service.sla.as_ref(), window).from, ..window };
-    let used = Span { from: report.samples_from, to: report.samples_to };
     let service: &ServiceId = &basis.service.id;
     Ok(clipped(&maintenance::of_service(conn, service, looked_at)?, used))
 }
@@ -326,7 +339,7 @@ fn restatement(
     let before = read(kept, text)?;
     let mut plan = plan_of(&before);
     for basis in &mut plan.basis {
-        basis.maintenance = maintenance_now(conn, basis, &before)?;
+        basis.maintenance = maintenance_now(conn, basis, (plan.window, plan.used))?;
     }
     for region in definitions::regions(conn)? {
         plan.names.entry(region.id).or_insert(region.name);
@@ -364,6 +377,8 @@ pub(super) fn plan_of(report: &Report) -> Plan {
         basis: report.basis.clone(),
         names: regions.map(|region| (region.region.clone(), region.name.clone())).collect(),
         as_of: report.as_of,
+        // A restatement is held against what it restates, digest by digest.
+        form: report.samples_form,
     }
 }
 

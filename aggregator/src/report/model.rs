@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::basis::ServiceBasis;
 use super::diff::Change;
 use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
+use crate::store::samples::days::Form;
 use crate::uptime::Accounts;
 use crate::uptime::percentile::Percentiles;
 use crate::uptime::sla::Kept;
@@ -61,8 +62,12 @@ pub struct Report {
     pub basis: Vec<ServiceBasis>,
     /// SHA-256 of `basis`, one line of compact JSON.
     pub definitions: String,
-    /// SHA-256 of every sample used, one line of NDJSON each, in order of identity.
+    /// SHA-256 of every sample used, in the form that `samples_form` names.
     pub samples: String,
+    /// `days`: of the list of days, one line for each UTC day of each check and region, in order. Absent, in reports
+    /// of earlier versions: of all samples as one line of NDJSON each, in order of identity.
+    #[serde(default, skip_serializing_if = "is_lines")]
+    pub samples_form: Form,
     /// Samples used are those of the services' checks scheduled at or after this: the window and, on either side,
     /// what its edges depend on.
     pub samples_from: Timestamp,
@@ -365,6 +370,10 @@ pub struct RegionReport {
 pub struct Series {
     /// How many.
     pub count: u64,
-    /// SHA-256 of their lines.
+    /// SHA-256 of their part of the list of days, or of their lines.
     pub digest: String,
+}
+
+fn is_lines(form: &Form) -> bool {
+    *form == Form::Lines
 }

@@ -171,6 +171,12 @@ fn inv_7_the_same_samples_give_the_same_bytes_in_whatever_order_and_however_ofte
         store(&other, batch);
         store(&other, batch);
     }
+    let days = (START / 86_400_000 - 1)..=(START / 86_400_000);
+    let open =
+        |conn: &Connection| days.map(|day| samples::days::never_sealed(conn, day)).collect::<Result<Vec<_>, _>>();
+    let open = other.store.read_blocking(open).unwrap().concat();
+    assert_eq!(open.len(), 6, "one has its days sealed and the other has not");
+    other.store.write_blocking(move |tx| samples::days::seal(tx, &open)).unwrap();
     for format in [Format::Json, Format::Html, Format::Pdf, Format::Csv, Format::Md] {
         let text =
             |shelf: &Shelf, now: i64| render(&built(shelf, &asked(0, 120), now).unwrap(), format, &Look::default());
@@ -180,17 +186,26 @@ fn inv_7_the_same_samples_give_the_same_bytes_in_whatever_order_and_however_ofte
 }
 
 #[test]
-fn the_digest_of_samples_is_that_of_their_lines_and_changes_with_any_of_them() {
+fn the_digest_of_samples_is_that_of_the_list_of_their_days_and_changes_with_any_of_them() {
     let shelf = filled();
     let report = built(&shelf, &asked(0, 120), 200).unwrap();
     let mut used: Vec<Sample> = two_hours(&shelf);
     used.retain(|sample| report.samples_from <= sample.scheduled_at && sample.scheduled_at < report.samples_to);
     used.sort_by(|left, right| left.identity().cmp(&right.identity()));
-    let lines = used.iter().fold(String::new(), |mut lines, sample| {
-        writeln!(lines, "{}", serde_json::to_string(sample).unwrap()).unwrap();
-        lines
-    });
-    assert_eq!(report.samples, crate::fingerprint::of(lines.as_bytes()));
+    // The window begins at midnight, and two intervals before it belong to what is used.
+    let day = |sample: &Sample| if sample.scheduled_at.as_ms() < START { START - 86_400_000 } else { START };
+    let list =
+        used.chunk_by(|a, b| (&a.region, day(a)) == (&b.region, day(b))).fold(String::new(), |mut list, part| {
+            let lines: String = part.iter().map(|sample| serde_json::to_string(sample).unwrap() + "\n").collect();
+            let digest = crate::fingerprint::of(lines.as_bytes()).replace("sha256:", "");
+            writeln!(list, "shop-home {} {} {} {digest}", part[0].region, day(&part[0]), part.len()).unwrap();
+            list
+        });
+    assert_eq!(list.lines().count(), 6);
+    assert_eq!(report.samples, crate::fingerprint::of(list.as_bytes()));
+    let of_region: String = list.split_inclusive('\n').filter(|line| line.contains("eu-west")).collect();
+    let series = report.services[0].checks[0].regions[1].samples.as_ref().unwrap();
+    assert_eq!((series.count, &series.digest), (126, &crate::fingerprint::of(of_region.as_bytes())));
 
     let mut late = used[0].clone();
     late.scheduled_at = late.scheduled_at.plus_ms(1);

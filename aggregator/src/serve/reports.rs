@@ -1,4 +1,5 @@
-//! Months that turn final are frozen by the server itself, put into the folder of reports, and told of.
+//! Months that turn final are frozen by the server itself, put into the folder of reports, and told of; and days that are
+//! over are sealed, so that their samples need not be digested again for every report.
 //!
 //! What is to be done is a pure function of the time, the customers and what is frozen; so it does not matter when the
 //! loop looks, how often, or whether the server was away. A month that ended before its customer was known here is left
@@ -20,6 +21,7 @@ use crate::report::sign::Key;
 use crate::report::{ReportError, files};
 use crate::running::Running;
 use crate::store::reports::Kept;
+use crate::store::samples::days;
 use crate::store::{StoreError, definitions, reports};
 use crate::uptime::calendar;
 
@@ -27,13 +29,22 @@ use crate::uptime::calendar;
 const LOOK: Duration = Duration::from_secs(10);
 /// How many months back are looked at.
 const MAX_MONTHS: usize = 24;
+/// So long after its end a day is sealed, in ms: most of what comes late has come.
+const SEAL_AFTER_MS: i64 = 6 * 3_600_000;
+/// How many days back are sealed: a month, and what its edges and a contract of 30 days reach back for.
+const MAX_SEALED_DAYS: i64 = 65;
+/// How many days of one check and region are sealed at once. It keeps the writer for some 2 ms a day of 30 s.
+const SEALED_AT_ONCE: usize = 25;
 
 /// Looks until `running.stop`.
 pub(super) async fn run(running: Running, context: impl Fn() -> Context + Send) {
-    let mut told = BTreeMap::new();
+    let (mut told, mut sealed) = (BTreeMap::new(), i64::MIN);
     while !running.stop.is_cancelled() {
         if let Err(error) = look(&running, &context, &mut told).await {
             tracing::error!(%error, "reports.failed: tried again within seconds");
+        }
+        if let Err(error) = seal(&running, &mut sealed).await {
+            tracing::error!(%error, "days.not_sealed: tried again within seconds");
         }
         tokio::select! {
             () = running.stop.cancelled() => {}
@@ -138,6 +149,31 @@ fn put(conn: &Connection, folder: &Path, kept: &Kept, (key, look): (&Path, &Look
     let standing = life::revision(conn, kept).map_err(|error| error.to_string())?;
     let written = files::publish(folder, &standing, &kept.month, (&key, look)).map_err(|error| told(&error))?;
     Ok(written.into_iter().map(|written| written.file).collect::<Vec<_>>().join(", "))
+}
+
+/// Seals the days that are over and not sealed, and those that got samples since. `done` is the last day that this process
+/// has been through.
+async fn seal(running: &Running, done: &mut i64) -> Result<(), StoreError> {
+    let last = days::day_of(running.clock.now().plus_ms(-SEAL_AFTER_MS)) - 1;
+    for day in (*done).saturating_add(1).max(last - MAX_SEALED_DAYS)..=last {
+        let open = running.store.read(move |conn| days::never_sealed(conn, day)).await?;
+        for some in open.chunks(SEALED_AT_ONCE) {
+            if running.stop.is_cancelled() {
+                return Ok(());
+            }
+            let some = some.to_vec();
+            running.store.write(move |tx| days::seal(tx, &some)).await?;
+        }
+        *done = day;
+    }
+    loop {
+        let limit = u32::try_from(SEALED_AT_ONCE).unwrap_or(u32::MAX);
+        let open = running.store.read(move |conn| days::opened_again(conn, limit)).await?;
+        if open.is_empty() || running.stop.is_cancelled() {
+            return Ok(());
+        }
+        running.store.write(move |tx| days::seal(tx, &open)).await?;
+    }
 }
 
 /// Logs, once, what is to be restated.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nines_shared::secret::Secret;
+use nines_shared::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -115,6 +116,42 @@ async fn a_file_that_changes_is_taken_up_and_a_bad_one_is_refused_whole() {
     write(folder.path(), &["shop-cart"]);
     timeout(SOON, fleet.changed()).await.unwrap().unwrap();
     assert_eq!(checks(&served).await, ["shop-cart"]);
+    served.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_are_over_are_sealed_and_so_are_those_that_got_samples_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &["shop-home"]);
+    let at = |text: &str| crate::uptime::calendar::instant(text).unwrap();
+    let store = Store::open(&folder.path().join("nines.db")).unwrap();
+    let put = |scheduled_at: Timestamp, received_at: Timestamp| {
+        let sample = crate::store::tests::sample("eu-west", scheduled_at.as_ms());
+        store.write_blocking(move |tx| crate::store::samples::insert(tx, &[sample], received_at)).unwrap();
+    };
+    tokio::task::block_in_place(|| {
+        put(at("2026-10-14T12:00:00Z"), at("2026-10-14T12:00:01Z"));
+        put(at("2026-06-01T12:00:00Z"), at("2026-10-14T12:00:01Z"));
+        put(at("2026-10-15T00:00:00Z"), at("2026-10-15T00:00:01Z"));
+    });
+    drop(store);
+    let options = Options { clock: Clock::manual(at("2026-10-15T08:00:00Z")), ..Options::default() };
+    let served = start(read(&file), options).await.unwrap();
+    let sealed = async || {
+        let sql = "SELECT day FROM day WHERE digest IS NOT NULL AND samples = 1 ORDER BY day";
+        let days = |conn: &rusqlite::Connection| -> Result<Vec<i64>, rusqlite::Error> {
+            conn.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        };
+        served.running.store.read(move |conn| Ok(days(conn)?)).await.unwrap()
+    };
+    let expected =
+        ["2026-06-01T00:00:00Z", "2026-10-14T00:00:00Z"].map(|day| crate::store::samples::days::day_of(at(day)));
+    let all = async {
+        while sealed().await != expected {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, all).await.unwrap();
     served.stop().await.unwrap();
 }
 

@@ -52,6 +52,19 @@ CREATE TABLE late (
 
 const HOUR_MS: i64 = 3_600_000;
 
+/// SQL that keeps apart what says whether a report is to be restated, in a later migration: the whole text of each need
+/// not be read for it.
+pub(super) const BASES: &str = "
+CREATE TABLE report_basis (
+  customer TEXT    NOT NULL,
+  month    TEXT    NOT NULL,
+  revision INTEGER NOT NULL,
+  basis    TEXT    NOT NULL,      -- JSON, the part of the body that is called so
+  PRIMARY KEY (customer, month, revision)
+) STRICT, WITHOUT ROWID;
+INSERT INTO report_basis SELECT customer, month, revision, coalesce(json_extract(body, '$.basis'), '[]') FROM report;
+";
+
 /// A frozen report, its text apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -91,7 +104,7 @@ pub struct Restated {
 const COLUMNS: &str = "customer, month, revision, starts_at, ends_at, samples_from, samples_to, arrival, made_at,
     reason, asked_by, definitions, samples, digest";
 
-/// Keeps a report for ever. Its digest is that of `body`.
+/// Keeps a report for ever. Its digest is that of `body`, which is JSON.
 ///
 /// # Errors
 /// What SQLite says; so where there is such a revision already.
@@ -119,7 +132,35 @@ pub fn keep(tx: &Transaction<'_>, kept: &Kept, body: &str) -> Result<(), StoreEr
         kept.digest,
         body,
     ])?;
+    tx.prepare_cached(
+        "INSERT INTO report_basis (customer, month, revision, basis)
+         VALUES (?1, ?2, ?3, coalesce(json_extract(?4, '$.basis'), '[]'))",
+    )?
+    .execute(params![kept.customer.as_str(), kept.month, kept.revision, body])?;
     Ok(())
+}
+
+/// The last revision of every report, with the part of its text that is called `basis`, as JSON.
+///
+/// # Errors
+/// What SQLite says, [`StoreError::Unreadable`].
+pub fn last_bases(conn: &Connection) -> Result<Vec<(Kept, String)>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS}, basis FROM report JOIN report_basis USING (customer, month, revision)
+         WHERE (customer, month, revision) IN (SELECT customer, month, max(revision) FROM report GROUP BY customer, month)
+         ORDER BY customer, month"
+    ))?;
+    let rows = statement.query_and_then([], |row| Ok::<_, StoreError>((read(row)?, row.get::<_, String>(14)?)))?;
+    rows.collect()
+}
+
+/// The number of the last revision of `month` of `customer`; `None` where nothing is frozen.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last_revision(conn: &Connection, customer: &CustomerId, month: &str) -> Result<Option<u32>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT max(revision) FROM report WHERE customer = ?1 AND month = ?2")?;
+    Ok(statement.query_row([customer.as_str(), month], |row| row.get(0))?)
 }
 
 /// Every frozen report of `customer`, or of all: by customer, month and revision.
@@ -283,18 +324,19 @@ mod tests {
     #[test]
     fn inv_8_what_is_kept_is_read_back_byte_for_byte_and_never_changed_or_deleted() {
         let (_folder, store) = store();
-        for (revision, body) in [(1, "{ \"a\":1}\n"), (2, "{}")] {
+        for (revision, body) in [(1, "{ \"basis\": [1]}\n"), (2, "{}")] {
             let kept = kept(revision, 10, 0, body);
             store.write_blocking(move |tx| keep(tx, &kept, body)).unwrap();
         }
         let acme: CustomerId = "acme".parse().unwrap();
         let found = |revision| store.read_blocking(|conn| find(conn, &acme, "2026-10", revision)).unwrap();
-        assert_eq!(found(Some(1)), Some((kept(1, 10, 0, "{ \"a\":1}\n"), "{ \"a\":1}\n".to_owned())));
+        let body = "{ \"basis\": [1]}\n";
+        assert_eq!(found(Some(1)), Some((kept(1, 10, 0, body), body.to_owned())));
         assert_eq!(found(None).unwrap().0.revision, 2);
         assert_eq!(found(Some(3)), None);
         assert_eq!(store.read_blocking(|conn| list(conn, Some(&acme))).unwrap().len(), 2);
-        let again = kept(2, 10, 0, "other");
-        assert!(store.write_blocking(move |tx| keep(tx, &again, "other")).is_err(), "a revision is there once");
+        let again = kept(2, 10, 0, "[]");
+        assert!(store.write_blocking(move |tx| keep(tx, &again, "[]")).is_err(), "a revision is there once");
         for sql in ["UPDATE report SET body = '{}'", "DELETE FROM report", "UPDATE report SET digest = ''"] {
             let error = store.write_blocking(move |tx| Ok(tx.execute(sql, [])?)).unwrap_err();
             assert!(error.to_string().contains("a frozen report"), "{sql}: {error}");
@@ -302,10 +344,42 @@ mod tests {
     }
 
     #[test]
+    fn the_basis_of_the_last_revision_is_kept_apart_and_so_is_that_of_texts_from_before_it_was() {
+        let (_folder, store) = store();
+        let put = |month: &'static str, revision, body: &'static str| {
+            let kept = Kept { month: month.to_owned(), ..kept(revision, 10, 0, body) };
+            store.write_blocking(move |tx| keep(tx, &kept, body)).unwrap();
+        };
+        put("2026-10", 1, "{\"basis\": [{\"service\": \"old\"}]}");
+        put("2026-10", 2, "{\"basis\": [{\"service\":  \"shop\"}]}");
+        put("2026-09", 1, "{}");
+        let bases = || {
+            let found = store.read_blocking(last_bases).unwrap();
+            let told = found.into_iter().map(|(kept, basis)| (kept.month, kept.revision, basis));
+            told.collect::<Vec<_>>()
+        };
+        let expected = [
+            ("2026-09".to_owned(), 1, "[]".to_owned()),
+            ("2026-10".to_owned(), 2, "[{\"service\":\"shop\"}]".to_owned()),
+        ];
+        assert_eq!(bases(), expected);
+        store
+            .write_blocking(|tx| {
+                tx.execute_batch("DROP TABLE report_basis")?;
+                Ok(tx.execute_batch(BASES)?)
+            })
+            .unwrap();
+        assert_eq!(bases(), expected, "the migration takes them from the texts");
+        let acme = "acme".parse().unwrap();
+        let last = |month| store.read_blocking(|conn| last_revision(conn, &acme, month)).unwrap();
+        assert_eq!((last("2026-10"), last("2026-09"), last("2026-08")), (Some(2), Some(1), None));
+    }
+
+    #[test]
     fn a_text_that_somebody_tampered_with_is_not_given_out() {
         let (_folder, store) = store();
-        let kept = kept(1, 10, 0, "what was frozen");
-        store.write_blocking(move |tx| keep(tx, &kept, "something else")).unwrap();
+        let kept = kept(1, 10, 0, "{}");
+        store.write_blocking(move |tx| keep(tx, &kept, "{\"a\": 1}")).unwrap();
         let acme = "acme".parse().unwrap();
         let error = store.read_blocking(|conn| find(conn, &acme, "2026-10", None)).unwrap_err();
         assert!(error.to_string().contains("acme 2026-10 revision 1"), "{error}");
@@ -325,8 +399,8 @@ mod tests {
         };
         put(&[1_000, 2_000]);
         let arrival = store.read_blocking(arrival).unwrap();
-        let frozen = kept(1, 10 * HOUR_MS, arrival, "");
-        store.write_blocking(move |tx| keep(tx, &frozen, "")).unwrap();
+        let frozen = kept(1, 10 * HOUR_MS, arrival, "{}");
+        store.write_blocking(move |tx| keep(tx, &frozen, "{}")).unwrap();
         put(&[10 * HOUR_MS, 11 * HOUR_MS]);
         put(&[1_000]);
         assert_eq!(counted(0, 10 * HOUR_MS, arrival), 0, "what is later, or was there, is not late");

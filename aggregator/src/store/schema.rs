@@ -17,6 +17,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[reports::TABLES],
     &[outbox::OF_REPORTS],
     &[outbox::STEPS, incidents::ASSIGNED, silences::TABLES],
+    &[samples::days::TABLES, reports::BASES],
 ];
 
 /// The version of this program's tables.

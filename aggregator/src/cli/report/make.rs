@@ -8,6 +8,7 @@ use nines_shared::time::{Clock, Span, Timestamp};
 
 use crate::cli::when::When;
 use crate::cli::{Failure, Global, progress};
+use crate::control::Carrier;
 use crate::report::csv::{self, Table};
 use crate::report::life::{self, Standing};
 use crate::report::sign::Key;
@@ -64,15 +65,13 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
     let request = ReportRequest { environment, time, customer: args.customer, service: args.service };
     let store = Store::open_read_only(&fleet.aggregator.database)?;
     let spinner = progress::working("reading samples");
-    let made = || store.read_blocking(|conn| Ok(life::standing(conn, &request, args.revision, now)));
-    let mut standing = made()??;
+    if let Time::Month(month) = &request.time
+        && let Some(customer) = store.read_blocking(|conn| Ok(life::to_be_frozen(conn, &request, now)))??
+    {
+        super::freeze(&Carrier::new(&fleet), customer, month);
+    }
+    let mut standing = store.read_blocking(|conn| Ok(life::standing(conn, &request, args.revision, now)))??;
     if let (Time::Month(month), None) = (&request.time, &request.service) {
-        if standing.kept.is_none()
-            && standing.report.complete
-            && super::freeze(&fleet, &standing.report.customer, month)
-        {
-            standing = made()??;
-        }
         super::tell_due(&standing, month);
     }
     if !args.policy.is_empty() {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::report::tests::{FLEET, MINUTE, START, Shelf, month_of, shelf, store, two_hours};
+use crate::store::samples::days::Form;
 
 /// October 2026 in UTC, which begins at [`START`].
 const END: i64 = 31 * 24 * 60;
@@ -187,6 +188,56 @@ fn a_report_of_an_earlier_program_is_given_out_as_it_was_and_drawn_by_this_one()
     let standing = standing_of(&shelf, None, at(END * 3));
     assert_eq!(standing.json(), text);
     assert!(String::from_utf8(standing.written(Format::Html, &Look::default())).unwrap().contains("The shop"));
+}
+
+#[test]
+fn a_restatement_has_the_form_of_digest_of_what_it_restates() {
+    let shelf = shelf(FLEET);
+    let (late, there): (Vec<Sample>, Vec<Sample>) =
+        two_hours(&shelf).into_iter().partition(|sample| sample.region.as_str() == "us-east");
+    store(&shelf, &there);
+    let Drafted::Ready(draft) = drafted(&shelf, &Wish::Freeze, at(END + 72 * 60)) else { panic!("a complete month") };
+    let before = plan_of(&Report { samples_form: Form::Lines, ..draft.report.clone() });
+    let report = shelf.store.read_blocking(|conn| Ok(before.carried_out(conn))).unwrap().unwrap();
+    let text = json::render(&Report { state: State::Final, ..report });
+    let kept = Kept { digest: fingerprint::of(text.as_bytes()), ..draft.kept };
+    shelf.store.write_blocking(move |tx| reports::keep(tx, &kept, &text)).unwrap();
+    assert!(matches!(drafted(&shelf, &restate(), at(END * 2)), Drafted::Unchanged(_)), "another form is no change");
+    store(&shelf, &late);
+    self::kept(&shelf, &restate(), at(END * 2));
+    let second = standing_of(&shelf, None, at(END * 2)).report;
+    assert_eq!((second.revision, second.samples_form), (2, Form::Lines));
+}
+
+#[test]
+fn all_that_is_due_is_found_by_the_basis_of_the_last_revisions() {
+    let (shelf, late) = frozen(|sample| sample.region.as_str() == "us-east");
+    let all = || shelf.store.read_blocking(all_due).unwrap();
+    assert_eq!(all(), []);
+    store(&shelf, &late);
+    let [(kept_first, due)] = &all()[..] else { panic!("one is due") };
+    assert_eq!((kept_first.revision, due.late_samples), (1, late.len() as u64));
+    assert_eq!(Some(due), standing_of(&shelf, None, at(END * 2)).due.as_ref(), "as whoever reads the report is told");
+    kept(&shelf, &restate(), at(END * 2));
+    assert_eq!(all(), []);
+}
+
+#[test]
+fn what_is_to_be_frozen_is_a_whole_month_that_is_complete_and_not_frozen_yet() {
+    let shelf = shelf(FLEET);
+    store(&shelf, &two_hours(&shelf));
+    let to_be = |request: &ReportRequest, now| {
+        shelf.store.read_blocking(|conn| Ok(to_be_frozen(conn, request, now))).unwrap().unwrap()
+    };
+    let request = october().request();
+    assert_eq!(to_be(&request, at(END)), None, "it is not complete");
+    assert_eq!(to_be(&request, at(END + 72 * 60)), Some(october().customer));
+    let nobody_named = ReportRequest { customer: None, ..request.clone() };
+    assert_eq!(to_be(&nobody_named, at(END + 72 * 60)), Some(october().customer), "there is one customer only");
+    let of_service = ReportRequest { service: Some("shop".parse().unwrap()), ..request.clone() };
+    assert_eq!(to_be(&of_service, at(END + 72 * 60)), None);
+    kept(&shelf, &Wish::Freeze, at(END + 72 * 60));
+    assert_eq!(to_be(&request, at(END + 72 * 60)), None);
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use super::{Block, Cell, Column, Kind, Section, Table};
 use crate::report::figures::Zone;
 use crate::report::model::{Report, Restatement};
+use crate::store::samples::days::Form;
 use crate::uptime::calendar;
 
 /// No service is called so: ids have no underscore.
@@ -34,8 +35,12 @@ pub(super) fn section(report: &Report, zone: Zone<'_>) -> Section {
             .to_owned(),
     ));
     let services: String = report.services.iter().map(|service| format!(" --service {}", service.service)).collect();
+    let days = match report.samples_form {
+        Form::Lines => "",
+        Form::Days => " --days",
+    };
     let command = format!(
-        "nines export --from {} --to {}{services} | sha256sum",
+        "nines export --from {} --to {}{services}{days} | sha256sum",
         calendar::utc_exact(report.samples_from),
         calendar::utc_exact(report.samples_to),
     );

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use nines_shared::id::{CheckId, RegionId};
+use nines_shared::id::CheckId;
 use nines_shared::sample::Sample;
 use nines_shared::time::Span;
 use serde_json::Value;
 
 use super::Finding;
 use crate::archive::Reader;
-use crate::report::evidence::{Evidence, Gathering};
+use crate::fingerprint::OfLines;
 use crate::report::model::Report;
 use crate::report::{ReportError, diff, json, life};
-use crate::uptime::{Observed, RegionSamples};
+use crate::store::samples::canonical_line;
+use crate::store::samples::days::Form;
+use crate::store::samples::sweep::{Sweeping, Swept};
 
 /// Why a report can't be made again.
 #[derive(Debug, thiserror::Error)]
@@ -56,15 +58,8 @@ pub fn against_samples(
     let plan = life::plan_of(report);
     let checks: Vec<CheckId> = crate::report::checks(&report.basis).cloned().collect();
     let used = Span { from: report.samples_from, to: report.samples_to };
-    let Held { mut observed, evidence } = read(reader, &checks, used)?;
-    let again = plan.made(&evidence, |record| {
-        for check in &mut record.checks {
-            let id = &check.versions.first().expect("a check has a version").check.id;
-            let regions = observed.remove(id).unwrap_or_default().into_iter();
-            check.regions = regions.map(|(region, samples)| RegionSamples { region, samples }).collect();
-        }
-        Ok(())
-    })?;
+    let Held { mut swept, lines } = read(reader, (&checks, used), report.samples_form)?;
+    let again = plan.made(lines, |check| Ok(swept.remove(check).unwrap_or_default()))?;
     let (says, must): (Value, Value) = (serde_json::from_str(text)?, serde_json::from_str(&json::render(&again))?);
     let difference = diff::between(&says, &must, &life::NOT_FIGURES);
     let finding = |change: diff::Change| Finding {
@@ -78,36 +73,44 @@ pub fn against_samples(
 
 /// The samples that a report uses.
 struct Held {
-    observed: BTreeMap<CheckId, BTreeMap<RegionId, Vec<Observed>>>,
-    evidence: Evidence,
+    swept: BTreeMap<CheckId, Vec<Swept>>,
+    /// The digest of all of them, in the form of earlier versions.
+    lines: Option<String>,
 }
 
-fn read(reader: &mut Reader<'_>, checks: &[CheckId], used: Span) -> Result<Held, SamplesError> {
-    let mut observed: BTreeMap<CheckId, BTreeMap<RegionId, Vec<Observed>>> = BTreeMap::new();
-    let mut gathering = Gathering::default();
-    let mut last: Option<Sample> = None;
+fn read(reader: &mut Reader<'_>, (checks, used): (&[CheckId], Span), form: Form) -> Result<Held, SamplesError> {
+    let mut swept: BTreeMap<CheckId, Vec<Swept>> = BTreeMap::new();
+    let mut lines = (form == Form::Lines).then(|| (OfLines::new(), Vec::new()));
+    let mut last: Option<(Sample, Sweeping)> = None;
     while let Some(line) = reader.next_line()? {
         let (number, sample) = line.map_err(|bad| SamplesError::Line { number: bad.number, why: bad.why })?;
         if !checks.contains(&sample.check) || !used.contains(sample.scheduled_at) {
             continue;
         }
-        if last.as_ref().is_some_and(|last| sample.identity() <= last.identity()) {
+        if last.as_ref().is_some_and(|(last, _)| sample.identity() <= last.identity()) {
             let why = "the samples are not in order of identity, or one is there twice; `nines export` writes them so";
             return Err(SamplesError::Line { number, why: why.to_owned() });
         }
-        let seen = Observed {
-            scheduled_at: sample.scheduled_at,
-            started_at: sample.started_at,
-            kind: sample.kind,
-            outcome: sample.outcome,
-            duration_us: sample.duration_us.map_or(0, |us| u32::try_from(us).unwrap_or(u32::MAX)),
+        if let Some((lines, line)) = &mut lines {
+            canonical_line(&sample, line);
+            lines.push_ended(line);
+        }
+        let mut sweeping = match last.take() {
+            Some((last, sweeping)) if (&last.check, &last.region) == (&sample.check, &sample.region) => sweeping,
+            other => {
+                keep(&mut swept, other);
+                Sweeping::new(sample.region.clone(), form)
+            }
         };
-        observed.entry(sample.check.clone()).or_default().entry(sample.region.clone()).or_default().push(seen);
-        last = Some(sample.clone());
-        gathering.push(sample);
+        sweeping.push(&sample);
+        last = Some((sample, sweeping));
     }
-    for samples in observed.values_mut().flat_map(BTreeMap::values_mut) {
-        samples.sort_by_key(|sample| (sample.started_at, sample.scheduled_at, sample.kind));
+    keep(&mut swept, last);
+    Ok(Held { swept, lines: lines.map(|(lines, _)| lines.finish()) })
+}
+
+fn keep(swept: &mut BTreeMap<CheckId, Vec<Swept>>, ended: Option<(Sample, Sweeping)>) {
+    if let Some((last, sweeping)) = ended {
+        swept.entry(last.check).or_default().extend(sweeping.finish());
     }
-    Ok(Held { observed, evidence: gathering.finish() })
 }

@@ -11,6 +11,7 @@ use crate::archive::Reader;
 use crate::report::life::{self, Drafted, Month, Wish};
 use crate::report::tests::{FLEET, MINUTE, START, Shelf, shelf, store, two_hours};
 use crate::store::samples;
+use crate::store::samples::days::Form;
 
 /// October, frozen, as JSON; and its samples.
 fn october() -> (Value, Vec<Sample>) {
@@ -54,6 +55,33 @@ fn a_report_that_nobody_bent_is_good_and_so_it_is_with_more_samples_than_it_uses
     held.insert(0, other);
     held.push(later);
     assert_eq!(found(&report, &held).unwrap(), (vec![], vec![]));
+}
+
+#[test]
+fn a_report_of_the_form_before_days_is_made_again_in_that_form() {
+    let (report, held) = october();
+    assert_eq!(report["samples_form"], "days");
+    let model: Report = serde_json::from_value(report).unwrap();
+    let before = life::plan_of(&Report { samples_form: Form::Lines, ..model });
+    let shelf: Shelf = shelf(FLEET);
+    store(&shelf, &held);
+    let before = shelf.store.read_blocking(|conn| Ok(before.carried_out(conn))).unwrap().unwrap();
+    let mut before = serde_json::to_value(&before).unwrap();
+    assert!(before.get("samples_form").is_none(), "it is written as it was then");
+    let used = |sample: &&Sample| {
+        let at = sample.scheduled_at.as_ms();
+        before["samples_from"].as_i64().unwrap() <= at && at < before["samples_to"].as_i64().unwrap()
+    };
+    let used: Vec<Sample> = held.iter().filter(used).cloned().collect();
+    assert_eq!(before["samples"], crate::fingerprint::of(&lines(&used)));
+    let of_region: Vec<Sample> = used.iter().filter(|sample| sample.region.as_str() == "eu-west").cloned().collect();
+    let series = &before["services"][0]["checks"][0]["regions"][1]["samples"];
+    assert_eq!(series["digest"], crate::fingerprint::of(&lines(&of_region)));
+    assert_eq!(found(&before, &held).unwrap(), (vec![], vec![]));
+    let (_, missing) = found(&before, &held[..held.len() - 10]).unwrap();
+    assert!(paths(&missing).contains(&"samples"), "{missing:?}");
+    before["samples_form"] = json!("days");
+    assert!(paths(&found(&before, &held).unwrap().1).contains(&"samples"), "a digest is of one form alone");
 }
 
 /// What is bent, where, to what, and where that must be found: by arithmetic, and with the samples.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use nines_shared::id::{CheckId, ProbeId, RegionId};
-use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, Sample, SampleKind, TraceId};
+use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, Sample, SampleKind, TraceId, TraceIds};
 use nines_shared::time::{Span, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Names, parsed};
+use super::names::{Names, parsed};
 use crate::store::StoreError;
 use crate::uptime::Observed;
 
@@ -31,8 +31,8 @@ SELECT scheduled_at, late_ms, kind, outcome, duration_us, attempt, probe_no,
 FROM sample WHERE check_no = ?1 AND region_no = ?2";
 
 /// Whose samples: one check in one region, by their numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Series {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Series {
     pub(super) check_no: i64,
     pub(super) region_no: i64,
 }
@@ -109,6 +109,13 @@ impl Rest {
         };
         (rest != Self::default()).then(|| serde_json::to_string(&rest).expect("text keys, written to memory"))
     }
+
+    fn read(json: &str, of: &Sample) -> Result<Self, StoreError> {
+        serde_json::from_str(json).map_err(|why| StoreError::Unreadable {
+            what: format!("the sample of {} from {} at {}", of.check, of.region, of.scheduled_at),
+            why: why.to_string(),
+        })
+    }
 }
 
 /// The sample as it is read back: a trace id is derived where there is none, and times that no clock could have
@@ -139,7 +146,49 @@ pub(super) fn get(tx: &Transaction<'_>, series: Series, like: &Sample) -> Result
     let key = params![series.check_no, series.region_no, like.scheduled_at.as_ms(), kind_no(like.kind)];
     let mut rows = statement.query(key)?;
     let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    Reader::new(tx).sample(&like.check, &like.region, row)
+    let mut scratch = Scratch::new(&like.check, &like.region);
+    Reader::new(tx).fill(&mut scratch, row)?;
+    Ok(scratch.sample)
+}
+
+/// A sample that is filled anew from every row: what all rows of a series share is made once.
+struct Scratch {
+    sample: Sample,
+    probe_no: Option<i64>,
+    traces: [TraceIds; 2],
+}
+
+impl Scratch {
+    fn new(check: &CheckId, region: &RegionId) -> Self {
+        let sample = Sample {
+            check: check.clone(),
+            region: region.clone(),
+            probe: None,
+            kind: SampleKind::Planned,
+            scheduled_at: Timestamp::MIN,
+            started_at: Timestamp::MIN,
+            outcome: Outcome::Inconclusive,
+            reason: None,
+            phase: None,
+            detail: None,
+            duration_us: None,
+            phases_us: Phases::default(),
+            attempt: 1,
+            trace_id: None,
+            evidence: None,
+        };
+        let traces = [SampleKind::Planned, SampleKind::Extra].map(|kind| TraceIds::of(check, region, kind));
+        Self { sample, probe_no: None, traces }
+    }
+
+    fn derived_trace(&self) -> TraceId {
+        let [planned, extra] = &self.traces;
+        let of = match self.sample.kind {
+            SampleKind::Planned => planned,
+            SampleKind::Extra => extra,
+        };
+        of.at(self.sample.scheduled_at)
+    }
 }
 
 /// Reads samples back, and remembers the names of probes.
@@ -158,15 +207,17 @@ impl<'a> Reader<'a> {
         &mut self,
         (check, region, series): (&CheckId, &RegionId, Series),
         span: Span,
-        each: &mut impl FnMut(Sample) -> Result<(), E>,
+        each: &mut impl FnMut(&Sample) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |error: rusqlite::Error| E::from(StoreError::from(error));
         let sql = format!("{SELECT} AND ?3 <= scheduled_at AND scheduled_at < ?4 ORDER BY scheduled_at, kind");
         let mut statement = self.conn.prepare_cached(&sql).map_err(failed)?;
         let key = params![series.check_no, series.region_no, span.from.as_ms(), span.to.as_ms()];
         let mut rows = statement.query(key).map_err(failed)?;
+        let mut scratch = Scratch::new(check, region);
         while let Some(row) = rows.next().map_err(failed)? {
-            each(self.sample(check, region, row)?)?;
+            self.fill(&mut scratch, row)?;
+            each(&scratch.sample)?;
         }
         Ok(())
     }
@@ -181,41 +232,39 @@ impl<'a> Reader<'a> {
         let sql = format!("{SELECT} ORDER BY scheduled_at DESC, kind DESC LIMIT 1");
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut rows = statement.query(params![series.check_no, series.region_no])?;
-        rows.next()?.map(|row| self.sample(check, region, row)).transpose()
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let mut scratch = Scratch::new(check, region);
+        self.fill(&mut scratch, row)?;
+        Ok(Some(scratch.sample))
     }
 
-    fn sample(&mut self, check: &CheckId, region: &RegionId, row: &Row<'_>) -> Result<Sample, StoreError> {
+    fn fill(&mut self, scratch: &mut Scratch, row: &Row<'_>) -> Result<(), StoreError> {
         let observed = observed(row)?;
         let unsigned = |column| row.get::<_, Option<i64>>(column).map(|us| us.map(i64::unsigned_abs));
-        let mut sample = Sample {
-            check: check.clone(),
-            region: region.clone(),
-            probe: row.get::<_, Option<i64>>(6)?.map(|no| self.probe(no)).transpose()?,
-            kind: observed.kind,
-            scheduled_at: observed.scheduled_at,
-            started_at: observed.started_at,
-            outcome: observed.outcome,
-            reason: None,
-            phase: None,
-            detail: None,
-            duration_us: unsigned(4)?,
-            phases_us: Phases {
-                resolve: unsigned(7)?,
-                connect: unsigned(8)?,
-                tls: unsigned(9)?,
-                first_byte: unsigned(10)?,
-                transfer: unsigned(11)?,
-            },
-            attempt: row.get(5)?,
-            trace_id: None,
-            evidence: None,
-        };
-        let mut rest = Rest::default();
-        if let Some(json) = row.get_ref(12)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-            rest = serde_json::from_str(json).map_err(|why| unreadable(&sample, &why.to_string()))?;
+        let probe_no: Option<i64> = row.get(6)?;
+        if probe_no != scratch.probe_no {
+            scratch.sample.probe = probe_no.map(|no| self.probe(no)).transpose()?;
+            scratch.probe_no = probe_no;
         }
-        sample.trace_id = rest.trace_id.or_else(|| Some(derived_trace(&sample)));
-        Ok(Sample { reason: rest.reason, phase: rest.phase, detail: rest.detail, evidence: rest.evidence, ..sample })
+        let sample = &mut scratch.sample;
+        (sample.kind, sample.outcome) = (observed.kind, observed.outcome);
+        (sample.scheduled_at, sample.started_at) = (observed.scheduled_at, observed.started_at);
+        (sample.duration_us, sample.attempt) = (unsigned(4)?, row.get(5)?);
+        sample.phases_us = Phases {
+            resolve: unsigned(7)?,
+            connect: unsigned(8)?,
+            tls: unsigned(9)?,
+            first_byte: unsigned(10)?,
+            transfer: unsigned(11)?,
+        };
+        let rest = match row.get_ref(12)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+            Some(json) => Rest::read(json, sample)?,
+            None => Rest::default(),
+        };
+        (sample.reason, sample.phase, sample.detail) = (rest.reason, rest.phase, rest.detail);
+        sample.evidence = rest.evidence;
+        scratch.sample.trace_id = rest.trace_id.or_else(|| Some(scratch.derived_trace()));
+        Ok(())
     }
 
     fn probe(&mut self, no: i64) -> Result<ProbeId, StoreError> {
@@ -227,6 +276,22 @@ impl<'a> Reader<'a> {
         let probe: ProbeId = parsed(&text.unwrap_or_default())?;
         self.probes.insert(no, probe.clone());
         Ok(probe)
+    }
+}
+
+/// Why a sample that is `down` is so, by the `rest` of its row.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Cause {
+    pub(super) reason: Option<Reason>,
+    pub(super) phase: Option<Phase>,
+}
+
+impl Cause {
+    pub(super) fn read(rest: Option<&str>) -> Result<Self, StoreError> {
+        let Some(json) = rest else { return Ok(Self::default()) };
+        serde_json::from_str(json)
+            .map_err(|why| StoreError::Unreadable { what: "a sample that is down".to_owned(), why: why.to_string() })
     }
 }
 
@@ -279,9 +344,4 @@ fn signed(us: u64) -> i64 {
 
 fn stranger_in(column: &str, number: i64) -> StoreError {
     StoreError::Unreadable { what: format!("the {column} of a sample"), why: format!("{number} stands for nothing") }
-}
-
-fn unreadable(sample: &Sample, why: &str) -> StoreError {
-    let what = format!("the sample of {} from {} at {}", sample.check, sample.region, sample.scheduled_at);
-    StoreError::Unreadable { what, why: why.to_owned() }
 }
