@@ -28,11 +28,12 @@ pub use invitation::Invitation;
 use report::{Prepared, prepare};
 pub(crate) use socket::{Socket, done};
 
-use crate::definition::{Fleet, Maintenance};
+use crate::definition::{Fleet, Maintenance, Weekly};
 use crate::gateway::authority::Authority;
 use crate::store::definitions::maintenance;
 use crate::store::samples::{self, Inserted};
 use crate::store::{StoreError, probes};
+use crate::uptime::calendar;
 
 /// The longest reason or note, in bytes.
 pub const MAX_TEXT: usize = 2_000;
@@ -268,6 +269,10 @@ fn add_maintenance(
     }
     if MAX_TEXT < window.reason.len() || MAX_TEXT < by.len() {
         return Ok(Refused::because(format!("the reason is longer than {MAX_TEXT} bytes")));
+    }
+    let is_rule = |weekly: &Weekly| !weekly.hours.is_empty() && calendar::zone(&weekly.timezone).is_ok();
+    if !window.weekly.as_ref().is_none_or(is_rule) {
+        return Ok(Refused::because("the weekly rule has no hours, or no time zone that is known"));
     }
     if maintenance::is_afterwards(window, context.now) != retroactive {
         let message = if retroactive {

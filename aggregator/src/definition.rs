@@ -3,6 +3,7 @@
 //! Plain data, valid ever after; `fleet_file` makes it, `store` keeps its versions, pure code reads it.
 //! Checks and their rules are [`nines_shared::check`], since probes know them too.
 
+pub mod hours;
 pub mod look;
 mod route;
 
@@ -292,18 +293,30 @@ pub struct Credit {
     pub percent: u32,
 }
 
-/// An announced span that is excluded from the accounts: neither good nor bad.
+/// An announced span that is excluded from the accounts: neither good nor bad. Where it is weekly, only those hours of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
     /// The service that it is for.
     pub service: ServiceId,
-    /// When.
+    /// When; of a weekly one how long the rule holds, which may be all time, and of one of its occurrences when that was.
     pub span: Span,
     /// Why, for the report.
     pub reason: String,
     /// Who granted it when its time had begun already; `None` where it was announced before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub afterwards: Option<Afterwards>,
+    /// The rule by which it comes again every week; `None` where it comes once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weekly: Option<Weekly>,
+}
+
+/// Hours of every week on the clocks of a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weekly {
+    /// The hours, at least one entry.
+    pub hours: Vec<ServiceHours>,
+    /// The customer's zone when it was announced, IANA; known to exist.
+    pub timezone: String,
 }
 
 /// That time was excluded only when it had begun: whoever reads a report is told.

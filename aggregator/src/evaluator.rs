@@ -65,7 +65,7 @@ pub async fn tick(running: &Running, desk: &mut Desk) -> Result<(), StoreError> 
     let now = running.clock.now();
     let fleet = Arc::clone(&running.fleet.borrow());
     let listening_since = desk.tick(now);
-    let read = |conn: &Connection| Ok((unjudged(conn)?, incidents::open(conn)?, maintenance::list(conn)?));
+    let read = move |conn: &Connection| Ok((unjudged(conn)?, incidents::open(conn)?, maintenance::begun(conn, now)?));
     let (fresh, open, windows) = running.store.read(read).await?;
     take_note(desk, &fleet, &fresh, &open);
     desk.announced(&windows, now);

@@ -247,7 +247,7 @@ impl Plan {
                 check.regions = evidence.take(id, swept(id)?);
             }
             let now = as_of.unwrap_or(Timestamp::MAX);
-            let common = assemble::Common { window, now, names: &names, evidence: &evidence };
+            let common = assemble::Common { window, samples_from: used.from, now, names: &names, evidence: &evidence };
             let mut service = assemble::service_report(&record, common)?;
             for check in &mut service.checks {
                 check.target = basis.target(&check.check, window).unwrap_or_default().to_owned();
@@ -299,11 +299,10 @@ pub fn render(report: &Report, format: Format, look: &Look) -> Vec<u8> {
 fn customer(conn: &Connection, request: &ReportRequest) -> Result<Customer, ReportError> {
     let mut customers = definitions::customers(conn)?;
     let known = || customers.iter().map(|customer| customer.id.to_string()).collect();
-    let ever = Span { from: Timestamp::MIN, to: Timestamp::MAX };
     let of_service = match &request.service {
         None => None,
-        Some(service) => match definitions::outline(conn, service, ever)? {
-            Some(record) => Some(record.service.customer),
+        Some(service) => match definitions::owner(conn, service)? {
+            Some(owner) => Some(owner),
             None => return Err(ReportError::UnknownService { asked: service.clone(), known: all_services(conn)? }),
         },
     };
@@ -342,7 +341,7 @@ fn services(
 }
 
 /// The service's definitions in force by the window's end, as `customer` sees them, and its maintenance as far
-/// back as the contract looks; samples come later, one service at a time.
+/// back as contract and objective look; samples come later, one service at a time.
 fn outline(
     conn: &Connection,
     service: &ServiceId,
@@ -351,15 +350,15 @@ fn outline(
 ) -> Result<Option<ServiceRecord>, StoreError> {
     let theirs = |window| Ok(definitions::outline(conn, service, window)?.map(|record| record.seen_by(customer)));
     let Some(record) = theirs(window)? else { return Ok(None) };
-    let reach = assemble::reach(record.service.sla.as_ref(), window);
+    let reach = assemble::reach(&record.service, window, Timestamp::MIN);
     if reach.from == window.from { Ok(Some(record)) } else { theirs(Span { from: reach.from, ..window }) }
 }
 
-/// When the samples that the report uses were scheduled: as far as each contract reaches, and two intervals
+/// When the samples that the report uses were scheduled: as far as each contract and objective reaches, and two intervals
 /// beyond on either side.
 fn samples_used(outlines: &[ServiceRecord], window: Span) -> Span {
     outlines.iter().fold(window, |used, record| {
-        let reach = assemble::reach(record.service.sla.as_ref(), window);
+        let reach = assemble::reach(&record.service, window, Timestamp::MIN);
         // A later definition may be slower; it is no part of this time.
         let in_force = record.checks.iter().flat_map(|check| check.in_force()).filter(|(span, _)| span.from < reach.to);
         let longest = in_force.map(|(_, check)| check.interval_ms).max().unwrap_or(0);

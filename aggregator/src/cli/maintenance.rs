@@ -1,4 +1,5 @@
-//! `nines maintenance add|list|cancel`: spans that are excluded from the accounts, announced or granted afterwards.
+//! `nines maintenance add|list|cancel`: spans that are excluded from the accounts, announced once or for every week, or
+//! granted afterwards.
 
 use clap::Subcommand;
 use nines_shared::id::ServiceId;
@@ -8,11 +9,16 @@ use super::table::{self, Align};
 use super::when::When;
 use super::{Failure, Global};
 use crate::control::{self, Answer, Command as Control};
-use crate::definition::{Fleet, Maintenance};
+use crate::definition::{Fleet, Maintenance, ServiceHours, Weekly};
 use crate::store::Store;
 use crate::store::definitions::maintenance::{self, Announced};
 use crate::uptime::calendar;
 use crate::words;
+
+/// How many occurrences of a rule the list tells ahead.
+const AHEAD: usize = 3;
+/// How far ahead they are looked for, in ms: a rule has one every week, but for those that clocks skip.
+const AHEAD_MS: i64 = 5 * 7 * 86_400_000;
 
 /// Announce, list and cancel maintenance windows
 #[derive(Debug, clap::Args)]
@@ -37,19 +43,28 @@ enum Command {
 #[command(after_help = "\
 Examples:
   nines maintenance add --service shop --from 2026-12-01T02:00:00 --to 2026-12-01T04:00:00 --reason \"database upgrade\"
+  nines maintenance add --service shop --weekly \"sun 02:00-04:00\" --until 2027-12-31 --reason \"agreed weekly window\"
   nines maintenance add --retroactive --service shop --from -3h --to -2h --reason \"agreed by phone\" --by ann
 
-Time that has begun is excluded only with --retroactive; every report then says when, by whom and why.")]
+Time that has begun is excluded only with --retroactive; every report then says when, by whom and why. A weekly window
+excludes nothing before it is announced; cancelled, it keeps what it has excluded.")]
 struct Add {
     /// The service that it is for
     #[arg(long, value_name = "ID")]
     service: ServiceId,
-    /// When it begins: a time in the customer's zone, RFC 3339, or how long ago, such as -2h
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    from: String,
+    /// When it begins: a time in the customer's zone, RFC 3339, or how long ago, such as -2h. With --weekly: the first
+    /// day, such as 2026-12-01 [default: at once]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, required_unless_present = "weekly")]
+    from: Option<String>,
     /// When it ends, likewise
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    to: String,
+    #[arg(long, value_name = "T", allow_hyphen_values = true, required_unless_present = "weekly")]
+    to: Option<String>,
+    /// Every week in these hours of the customer's zone, such as "mon-fri,sun 02:00-04:00"; may be given several times
+    #[arg(long, value_name = "HOURS", conflicts_with_all = ["to", "retroactive"])]
+    weekly: Vec<ServiceHours>,
+    /// With --weekly: the last day, such as 2027-12-31 [default: until it is cancelled]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "weekly")]
+    until: Option<String>,
     /// Why, for the report
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -105,20 +120,46 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 fn announce(fleet: &Fleet, add: Add, now: Timestamp) -> Result<(), Failure> {
     let zone = zone(fleet, &add.service);
-    let (from, to) = (at(&add.from, zone, now)?, at(&add.to, zone, now)?);
-    if to <= from {
-        return Err(Failure::Usage(format!("--to {} is not after --from {}", add.to, add.from)));
-    }
-    let (span, reason) = (Span::new(from, to), add.reason);
-    let window = Maintenance { service: add.service, span, reason, afterwards: None };
+    let (span, weekly) = match add.weekly.is_empty() {
+        true => (once(&add, zone, now)?, None),
+        false => (validity(&add, zone)?, Some(Weekly { hours: add.weekly, timezone: zone.to_owned() })),
+    };
+    let window = Maintenance { service: add.service, span, reason: add.reason, afterwards: None, weekly };
     if let Answer::MaintenanceAdded { no } = control::carry_out(
         fleet,
         Control::AddMaintenance { window: window.clone(), by: add.by, retroactive: add.retroactive },
     )? {
         let how = if add.retroactive { ", excluded afterwards" } else { "" };
-        anstream::println!("window {no}: {} from {} to {}{how}", window.service, shown(from, zone), shown(to, zone));
+        let (from, to) = edges(&window, zone);
+        let to = if window.weekly.is_some() { format!(", {to}") } else { format!(" to {to}") };
+        anstream::println!("window {no}: {} {from}{to}{how}", window.service);
     }
     Ok(())
+}
+
+fn once(add: &Add, zone: &str, now: Timestamp) -> Result<Span, Failure> {
+    let (Some(from_text), Some(to_text)) = (&add.from, &add.to) else {
+        return Err(Failure::Usage("a window has --from and --to, or is --weekly".to_owned()));
+    };
+    let (from, to) = (at(from_text, zone, now)?, at(to_text, zone, now)?);
+    if to <= from {
+        return Err(Failure::Usage(format!("--to {to_text} is not after --from {from_text}")));
+    }
+    Ok(Span::new(from, to))
+}
+
+/// From the first day of a rule to its last, both in it.
+fn validity(add: &Add, zone: &str) -> Result<Span, Failure> {
+    let day = |text: &Option<String>| {
+        let day = text.as_ref().map(|text| calendar::day(text, zone)).transpose();
+        day.map_err(|error| Failure::Usage(error.to_string()))
+    };
+    let from = day(&add.from)?.map_or(Timestamp::MIN, |day| day.from);
+    let to = day(&add.until)?.map_or(Timestamp::MAX, |day| day.to);
+    if to <= from {
+        return Err(Failure::Usage("--until is not after --from".to_owned()));
+    }
+    Ok(Span { from, to })
 }
 
 fn cancel(fleet: &Fleet, Cancel { no, reason, by }: Cancel) -> Result<(), Failure> {
@@ -126,7 +167,13 @@ fn cancel(fleet: &Fleet, Cancel { no, reason, by }: Cancel) -> Result<(), Failur
         control::carry_out(fleet, Control::CancelMaintenance { no, by, reason })?
     {
         let zone = zone(fleet, &window.service);
-        if until <= window.span.from {
+        if window.weekly.is_some() {
+            anstream::println!(
+                "weekly window {no} of {} is cancelled; what it excluded before {} stays excluded",
+                window.service,
+                shown(until, zone)
+            );
+        } else if until <= window.span.from {
             anstream::println!("window {no} of {} is cancelled; it never counts", window.service);
         } else {
             anstream::println!(
@@ -157,7 +204,11 @@ fn list(fleet: &Fleet, service: Option<&ServiceId>, now: Timestamp) -> Result<()
         ("BY", Align::Left),
         ("REASON", Align::Left),
     ];
-    let rows: Vec<_> = windows.iter().map(|known| row(fleet, known, now)).collect();
+    let mut rows = Vec::new();
+    for known in &windows {
+        rows.push(row(fleet, known, now));
+        rows.extend(ahead(fleet, known, now)?);
+    }
     anstream::print!("{}", table::drawn(columns, &rows));
     Ok(())
 }
@@ -171,22 +222,53 @@ fn row(fleet: &Fleet, known: &Announced, now: Timestamp) -> [String; 8] {
         (Some(_), None) => "cut short",
         (None, Some(_)) => "afterwards",
         (None, None) if now < from => "to come",
-        (None, None) if now < known.until => "now",
-        (None, None) => "over",
+        (None, None) if known.until <= now => "over",
+        (None, None) if known.window.weekly.is_some() => "in force",
+        (None, None) => "now",
     };
     // What was taken back is told in the length that it had.
     let until = if known.window.afterwards.is_some() { known.window.span.to } else { known.until };
+    let length = if known.window.weekly.is_some() { String::new() } else { words::duration(until.since(from)) };
+    let counted = Maintenance { span: Span { from, to: until }, ..known.window.clone() };
+    let (from, until) = edges(&counted, zone);
     let clean = |text: &str| nines_shared::sample::detail(text);
     [
         known.no.to_string(),
         known.window.service.to_string(),
-        shown(from, zone),
-        shown(until, zone),
-        words::duration(until.since(from)),
+        from,
+        until,
+        length,
         state.to_owned(),
         clean(&history(known, zone)),
         clean(&known.window.reason),
     ]
+}
+
+/// When a window begins and ends; of a rule its hours and how long it holds.
+fn edges(window: &Maintenance, zone: &str) -> (String, String) {
+    let Span { from, to } = window.span;
+    let Some(weekly) = &window.weekly else { return (shown(from, zone), shown(to, zone)) };
+    let hours: Vec<String> = weekly.hours.iter().map(ToString::to_string).collect();
+    let from = if from == Timestamp::MIN { String::new() } else { format!(", from {}", shown(from, zone)) };
+    let until = if to == Timestamp::MAX { "until cancelled".to_owned() } else { format!("until {}", shown(to, zone)) };
+    (format!("every {}{from}", hours.join(", ")), until)
+}
+
+/// The next occurrences of a rule, a row each; the one that lasts is the first.
+fn ahead(fleet: &Fleet, known: &Announced, now: Timestamp) -> Result<Vec<[String; 8]>, Failure> {
+    if known.window.weekly.is_none() {
+        return Ok(Vec::new());
+    }
+    let zone = zone(fleet, &known.window.service);
+    let next = known.within(Span { from: now, to: now.plus_ms(AHEAD_MS) })?;
+    let row = |occurrence: Maintenance| {
+        let Span { from, to } = occurrence.span;
+        let state = if now < from { "to come" } else { "now" };
+        let nothing = String::new;
+        let length = words::duration(to.since(from));
+        [nothing(), nothing(), shown(from, zone), shown(to, zone), length, state.to_owned(), nothing(), nothing()]
+    };
+    Ok(next.into_iter().take(AHEAD).map(row).collect())
 }
 
 /// Who granted it, and when where that was afterwards; who took it back, when and why.

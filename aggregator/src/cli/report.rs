@@ -22,6 +22,7 @@ use crate::report::life::Standing;
 Examples:
   nines report --month 2026-10 --out october.pdf
   nines report --month 2026-10 --table days --out days.csv
+  nines report --month 2026-10 --format csv --out tables/
   nines report --service shop --from -24h
   nines report --customer acme --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z | jq .services[].sla
   nines report --all-customers --month 2026-10 --out reports/

@@ -80,7 +80,7 @@ fn cancel(no: i64, reason: Option<&str>) -> Command {
 
 fn window(from: i64, to: i64) -> Maintenance {
     let span = Span::new(Timestamp::from_ms(from), Timestamp::from_ms(to));
-    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None }
+    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None, weekly: None }
 }
 
 #[tokio::test]
@@ -161,6 +161,11 @@ async fn what_makes_no_sense_is_refused_with_what_there_is() {
     let other = Maintenance { service: "shoe".parse().unwrap(), ..window(1, 2) };
     assert!(refused(add(other, true)).await.contains("there are shop"));
     assert!(refused(add(window(2, 2), true)).await.contains("before it begins"));
+    for (hours, timezone) in [(vec![], "UTC"), (vec!["sun 02:00-04:00".parse().unwrap()], "Mars/Olympus")] {
+        let weekly = Some(Weekly { hours, timezone: timezone.to_owned() });
+        let rule = Maintenance { weekly, ..window(i64::MIN, i64::MAX) };
+        assert!(refused(add(rule, false)).await.contains("weekly rule"), "{timezone}");
+    }
     assert!(refused(cancel(99, None)).await.contains("nines maintenance list"));
     let incident: IncidentId = "shop-20261122T031207Z".parse().unwrap();
     let ack = Command::Act { act: Act::Acknowledge { incident: incident.clone() }, by: by() };

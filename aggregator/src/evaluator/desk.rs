@@ -9,7 +9,7 @@ use nines_shared::time::Timestamp;
 use super::judge::{Judgement, Question};
 use super::window::Pace;
 use crate::definition::Fleet;
-use crate::store::definitions::maintenance::Announced;
+use crate::store::definitions::maintenance::Begun;
 use crate::uptime::Verdict;
 
 /// Ticks farther apart than this mean that we were asleep, in ms: what was not heard meanwhile is our fault.
@@ -53,13 +53,12 @@ impl Desk {
         }
     }
 
-    /// Maintenance windows as they count now: where one was announced, changed or cancelled since we looked last, its service
-    /// is judged again from its start.
-    pub fn announced(&mut self, windows: &[Announced], now: Timestamp) {
-        let begun = windows.iter().filter(|known| known.window.span.from < now);
-        for known in begun.filter(|known| now.since(known.window.span.to) < LATE_MAINTENANCE_MS) {
+    /// Maintenance that has begun, as it counts now: where it began, was announced, changed or cancelled since we looked last,
+    /// its service is judged again from its start.
+    pub fn announced(&mut self, begun: &[Begun], now: Timestamp) {
+        for known in begun.iter().filter(|known| now.since(known.span.to) < LATE_MAINTENANCE_MS) {
             if self.windows.insert(known.no, known.until) != Some(known.until) {
-                self.changed(&known.window.service, known.window.span.from);
+                self.changed(&known.service, known.span.from);
             }
         }
     }

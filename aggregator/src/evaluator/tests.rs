@@ -14,6 +14,7 @@ use super::*;
 use crate::counters::Counters;
 use crate::definition::{
     AggregatorSettings, Channel, ChannelKind, Customer, Maintenance, Region, Route, Service, ServiceRule, Severity,
+    Weekly,
 };
 use crate::incident::{Kind, common};
 use crate::store::outbox::{self, Letter};
@@ -331,6 +332,7 @@ async fn an_outage_inside_maintenance_is_nobodys_incident_and_what_outlasts_it_i
         span: window,
         reason: "upgrade".into(),
         afterwards: None,
+        weekly: None,
     }];
     world.load(fleet).await;
     world.live(at(-120), at(249), outage(100, 400)).await;
@@ -343,12 +345,40 @@ async fn an_outage_inside_maintenance_is_nobodys_incident_and_what_outlasts_it_i
 }
 
 #[tokio::test]
+async fn every_week_an_outage_inside_maintenance_is_nobodys_incident() {
+    let mut world = World::new().await;
+    let mut fleet = Fleet::clone(&world.running.fleet.borrow());
+    // A Monday, 14:13:20: from 100 to 280 seconds after that.
+    let weekly = Weekly { hours: vec!["mon 14:15-14:18".parse().unwrap()], timezone: "UTC".into() };
+    fleet.maintenance = vec![Maintenance {
+        service: "shop".parse().unwrap(),
+        span: Span { from: Timestamp::MIN, to: Timestamp::MAX },
+        reason: "weekly window".into(),
+        afterwards: None,
+        weekly: Some(weekly),
+    }];
+    world.load(fleet).await;
+    world.live(at(-120), at(279), outage(110, 400)).await;
+    assert_eq!(world.incidents().await, []);
+    world.live(at(279), at(284), outage(110, 400)).await;
+    let incidents = world.incidents().await;
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].instants.started_at, at(280));
+}
+
+#[tokio::test]
 async fn maintenance_that_is_announced_late_withdraws_what_it_covers() {
     let mut world = World::new().await;
     world.live(at(-120), at(400), outage(100, 200)).await;
     assert_eq!(world.incidents().await.len(), 1);
     let span = Span::new(at(50), at(350));
-    let window = Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".into(), afterwards: None };
+    let window = Maintenance {
+        service: "shop".parse().unwrap(),
+        span,
+        reason: "upgrade".into(),
+        afterwards: None,
+        weekly: None,
+    };
     let announce = move |tx: &rusqlite::Transaction<'_>| maintenance::add(tx, &window, "ann", at(401));
     world.running.store.write(announce).await.unwrap();
     world.tick(at(500)).await;

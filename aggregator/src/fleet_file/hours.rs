@@ -1,12 +1,15 @@
-//! `sla.service_hours`: weekly hours in the customer's zone.
+//! Weekly hours in the customer's zone: `sla.service_hours` and `maintenance.weekly`.
 
 use super::reader::Value;
 use crate::definition::ServiceHours;
+use crate::definition::hours;
 
-const DAYS: &[(&str, u8)] = &[("mon", 1), ("tue", 2), ("wed", 3), ("thu", 4), ("fri", 5), ("sat", 6), ("sun", 7)];
-
-/// The hours that `value` describes: `{ days = ["mon-fri"], from = "08:00", to = "18:00" }`.
+/// The hours that `value` describes: `{ days = ["mon-fri"], from = "08:00", to = "18:00" }`, or
+/// `"mon-fri 08:00-18:00"`.
 pub(super) fn read(value: &Value<'_>) -> Option<ServiceHours> {
+    if let Some(text) = value.peek() {
+        return value.accept(text.parse());
+    }
     let table = value.table()?;
     let days = table.need("days", "write the days, such as days = [\"mon-fri\", \"sun\"]");
     let days = days.and_then(|value| value.list(days_of));
@@ -27,26 +30,18 @@ pub(super) fn read(value: &Value<'_>) -> Option<ServiceHours> {
     Some(ServiceHours { days, from_minute: from?, to_minute: to? })
 }
 
-/// The days of `mon` or `mon-fri`; `sat-mon` goes on over the week's end.
 fn days_of(value: &Value<'_>) -> Option<Vec<u8>> {
     let text = value.text()?;
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let day = |name: &str| DAYS.iter().find(|(word, _)| *word == name).map(|(_, number)| *number);
-    let (Some(first), Some(last)) = (day(first), day(last)) else {
+    let days = hours::days(text);
+    if days.is_none() {
         value.error(format!("{text:?} is no day; write mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri"));
-        return None;
-    };
-    let count = (last + 7 - first) % 7;
-    Some((0..=count).map(|n| (first - 1 + n) % 7 + 1).collect())
+    }
+    days
 }
 
-/// Minutes after midnight of `08:30`; up to `24:00`.
 fn minute(value: &Value<'_>) -> Option<u16> {
     let text = value.text()?;
-    let two = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
-    let read = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
-    let minutes = read.filter(|(_, minute)| *minute < 60).map(|(hour, minute)| hour * 60 + minute);
-    let minutes = minutes.filter(|minutes| *minutes <= 1440);
+    let minutes = hours::minute(text);
     if minutes.is_none() {
         value.error(format!("{text:?} is not a time of day; write one such as \"08:30\", up to \"24:00\""));
     }

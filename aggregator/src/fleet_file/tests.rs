@@ -96,6 +96,25 @@ fn the_example_is_good_and_says_what_it_seems_to() {
 }
 
 #[test]
+fn maintenance_every_week_is_of_the_customers_zone_and_its_days_are_both_in_it() {
+    let read = |keys: &str| {
+        let window = format!("[[maintenance]]\nservice = 'shop'\nreason = 'agreed'\n{keys}");
+        let text = shop("", "", &window).replace("'UTC'", "'Europe/Berlin'");
+        good(&text).0.maintenance.remove(0)
+    };
+    let rule = read(
+        "weekly = ['sun 02:00-04:00', { days = ['mon-wed'], to = '01:00' }]\nfrom = 2026-10-25\nuntil = '2026-10-25'",
+    );
+    assert_eq!(rule.span.length_ms(), 25 * 3_600_000, "the day on which clocks are set back");
+    let weekly = rule.weekly.unwrap();
+    assert_eq!(weekly.timezone, "Europe/Berlin");
+    let hours: Vec<String> = weekly.hours.iter().map(ToString::to_string).collect();
+    assert_eq!(hours, ["sun 02:00-04:00", "mon-wed 00:00-01:00"]);
+    let ever = read("weekly = ['sun 02:00-04:00']").span;
+    assert_eq!((ever.from, ever.to), (nines_shared::time::Timestamp::MIN, nines_shared::time::Timestamp::MAX));
+}
+
+#[test]
 fn the_probes_example_is_good_too() {
     let text = fs::read_to_string(config().join("probe.example.toml")).unwrap();
     assert_eq!(nines_probe::probe_file::parse("probe.example.toml", &text).err(), None);

@@ -9,9 +9,9 @@ use super::MAX_DAYS;
 use super::evidence::Evidence;
 use super::model::{
     CheckReport, DayReport, MaintenanceReport, OutageReport, PolicyReport, RegionReport, ServiceReport, SlaReport,
-    Unit, VersionReport,
+    SloWindow, Unit, VersionReport,
 };
-use crate::definition::{Method, Period, Sla};
+use crate::definition::{Maintenance, Method, Period, Service, Sla, Slo};
 use crate::fingerprint;
 use crate::uptime::bounds::Bounded;
 use crate::uptime::calendar::{self, CalendarError};
@@ -27,6 +27,8 @@ use crate::uptime::{
 pub(super) struct Common<'a> {
     /// The report's window.
     pub(super) window: Span,
+    /// The first instant of which samples are used.
+    pub(super) samples_from: Timestamp,
     /// When it is written.
     pub(super) now: Timestamp,
     /// Names of regions.
@@ -43,10 +45,27 @@ pub(super) fn contract_window(sla: &Sla, window: Span) -> Span {
     }
 }
 
+/// The shortest month, in ms: a February in which clocks are set forward.
+const SHORTEST_MONTH_MS: i64 = (28 * 24 - 1) * 3_600_000;
+
+/// The rolling window of an objective, where a report of `window` judges it: one that lies within the report's time, or
+/// reaches beyond that of a month. Nobody who asks about a day waits for a month's samples. A report that was made of
+/// samples from `samples_from` on judges none that needs earlier ones.
+fn objective_window(slo: &Slo, window: Span, samples_from: Timestamp) -> Option<Span> {
+    let rolling = Span { from: window.to.plus_ms(slo.window_ms.saturating_neg()), to: window.to };
+    let affordable = window.from <= rolling.from || SHORTEST_MONTH_MS <= window.length_ms();
+    (affordable && samples_from <= rolling.from).then_some(rolling)
+}
+
 /// How far a record must reach for a report of `window`: over the contract's window too, and as far beyond its
-/// edges as an outage may be forgiven.
-pub(super) fn reach(sla: Option<&Sla>, window: Span) -> Span {
-    let Some(sla) = sla else { return window };
+/// edges as an outage may be forgiven; and over the objective's, where that is judged by samples from `samples_from` on.
+pub(super) fn reach(service: &Service, window: Span, samples_from: Timestamp) -> Span {
+    let contracted = service.sla.as_ref().map_or(window, |sla| contract_reach(sla, window));
+    let objective = service.slo.as_ref().and_then(|slo| objective_window(slo, window, samples_from));
+    Span { from: objective.map_or(contracted.from, |rolling| rolling.from.min(contracted.from)), ..contracted }
+}
+
+fn contract_reach(sla: &Sla, window: Span) -> Span {
     let contract = contract_window(sla, window);
     let beyond = sla.policy.min_outage_ms;
     Span::new(contract.from.min(window.from).plus_ms(-beyond), window.to.plus_ms(beyond))
@@ -55,7 +74,12 @@ pub(super) fn reach(sla: Option<&Sla>, window: Span) -> Span {
 /// The report of one service. `record` reaches as far as [`reach`] says.
 pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Result<ServiceReport, CalendarError> {
     let assessment = service::assess(record, common.window, common.now);
-    let sla = record.service.sla.as_ref().map(|sla| sla_report(sla, record, common, &assessment)).transpose()?;
+    let wide = reach(&record.service, common.window, common.samples_from);
+    // A second sweep only where the first one does not see far enough.
+    let wider = (wide != common.window).then(|| service::assess(record, wide, common.now));
+    let wider = wider.as_ref().unwrap_or(&assessment);
+    let sla = record.service.sla.as_ref().map(|sla| sla_report(sla, record, common, wider)).transpose()?;
+    let slo = record.service.slo.as_ref();
     let accounts = assessment.accounts;
     let mut durations = durations(record.checks.iter().flat_map(samples), assessment.window);
     let latency_us = percentile::percentiles(&mut durations);
@@ -72,8 +96,9 @@ pub(super) fn service_report(record: &ServiceRecord, common: Common<'_>) -> Resu
         worst_case_ppm: accounts.worst_case_ppm(),
         best_case_ppm: accounts.best_case_ppm(),
         sla,
-        slo: record.service.slo.as_ref().map(|slo| slo::budget(slo, &accounts)),
-        latency_slo: record.service.slo.as_ref().and_then(|slo| slo::latency(slo, latency_us)),
+        slo: slo.map(|slo| slo::budget(slo, &accounts)),
+        slo_window: slo.and_then(|slo| slo_window(slo, common, wider)),
+        latency_slo: slo.and_then(|slo| slo::latency(slo, latency_us)),
         latency_us,
         outages: outages(&assessment, common.evidence),
         maintenance: maintenance_reports(record, assessment.window),
@@ -86,13 +111,9 @@ fn sla_report(
     sla: &Sla,
     record: &ServiceRecord,
     common: Common<'_>,
-    assessment: &ServiceAssessment,
+    wider: &ServiceAssessment,
 ) -> Result<SlaReport, CalendarError> {
     let contract = contract_window(sla, common.window);
-    let wide = reach(Some(sla), common.window);
-    // A second sweep only where the first one does not see far enough.
-    let wider = (wide != common.window).then(|| service::assess(record, wide, common.now));
-    let wider = wider.as_ref().unwrap_or(assessment);
     let window = contract.intersection(wider.window).unwrap_or(Span { from: contract.from, to: contract.from });
     let mut excluded = wider.excluded.clone();
     if let Some(hours) = &sla.policy.service_hours {
@@ -121,6 +142,23 @@ fn sla_report(
         good: judgement.delivered.good,
         bad: judgement.delivered.bad,
         policy: policy_report(sla),
+    })
+}
+
+/// The objective over its own window. `wider` reaches over it.
+fn slo_window(slo: &Slo, common: Common<'_>, wider: &ServiceAssessment) -> Option<SloWindow> {
+    let window = objective_window(slo, common.window, common.samples_from)?.intersection(wider.window)?;
+    let timelines = Bounded { measured: &wider.timeline, at_least: &wider.at_least, at_most: &wider.at_most };
+    let accounts = Accounts::of(timelines, &wider.excluded, window);
+    let cases = sla::Cases { worst: accounts.worst_case_ppm(), best: accounts.best_case_ppm() };
+    Some(SloWindow {
+        from: window.from,
+        to: window.to,
+        accounts,
+        availability_ppm: accounts.availability_ppm(),
+        coverage_ppm: accounts.coverage_ppm(),
+        budget: slo::budget(slo, &accounts),
+        verdict: Kept::of(slo.availability_ppm, cases),
     })
 }
 
@@ -169,8 +207,8 @@ fn maintenance_reports(record: &ServiceRecord, window: Span) -> Vec<MaintenanceR
     let theirs = record.maintenance.iter().filter(|announced| announced.service == record.service.id);
     let clipped = theirs.filter_map(|announced| {
         let span = announced.span.intersection(window)?;
-        let (reason, afterwards) = (announced.reason.clone(), announced.afterwards.clone());
-        Some(MaintenanceReport { from: span.from, to: span.to, reason, afterwards })
+        let Maintenance { reason, afterwards, weekly, .. } = announced.clone();
+        Some(MaintenanceReport { from: span.from, to: span.to, reason, afterwards, weekly })
     });
     clipped.collect()
 }

@@ -211,8 +211,13 @@ mod tests {
         assert_ne!(digested(5_001), early);
         let add = |from, to| {
             let span = Span::new(ms(from), ms(to));
-            let window =
-                Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None };
+            let window = Maintenance {
+                service: "shop".parse().unwrap(),
+                span,
+                reason: "upgrade".to_owned(),
+                afterwards: None,
+                weekly: None,
+            };
             store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", ms(6_000))).unwrap()
         };
         add(5_000, 6_000);

@@ -8,8 +8,10 @@ use nines_shared::time::Timestamp;
 
 use super::figures::{Zone, percent};
 use super::model::{CheckReport, RegionReport, Report, ServiceReport};
+use crate::definition::Weekly;
 use crate::uptime::Accounts;
 use crate::uptime::accounts::ppm;
+use crate::uptime::sla::Kept;
 
 /// Which table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -114,9 +116,13 @@ fn services(report: &Report, zone: Zone<'_>) -> Vec<Row> {
         "sla_terms",
     ];
     let slo = ["slo_objective_ppm", "slo_budget_ms", "slo_spent_ms", "slo_remaining_ms"];
+    let window = ["from", "to", "availability_ppm", "coverage_ppm", "budget_ms", "spent_ms", "remaining_ms", "verdict"];
+    let window = window.map(|of| format!("slo_window_{of}"));
+    let quick = ["slo_latency_p95_objective_us", "slo_latency_p95_us", "slo_latency_verdict"];
     let mut rows = head(&columns);
     rows[0].extend(ratios.into_iter().flatten());
     rows[0].extend(ACCOUNTS.into_iter().chain(sla).chain(slo).map(str::to_owned));
+    rows[0].extend(window.into_iter().chain(quick.map(str::to_owned)));
     for service in &report.services {
         rows.push(service_row(report, service, zone));
     }
@@ -163,7 +169,38 @@ fn service_row(report: &Report, service: &ServiceReport, zone: Zone<'_>) -> Row 
             [slo.objective_ppm.to_string(), whole, spent, left]
         }
     });
+    row.extend(objectives(service, zone));
     row
+}
+
+/// The objective over its own window, and the one for latency.
+fn objectives(service: &ServiceReport, zone: Zone<'_>) -> Row {
+    let mut cells: Row = match &service.slo_window {
+        None => vec![String::new(); 8],
+        Some(rolling) => vec![
+            instant(rolling.from, zone),
+            instant(rolling.to, zone),
+            number(rolling.availability_ppm),
+            number(rolling.coverage_ppm),
+            rolling.budget.budget_ms.to_string(),
+            rolling.budget.spent_ms.to_string(),
+            rolling.budget.remaining_ms.to_string(),
+            match rolling.verdict {
+                Kept::Met => "met",
+                Kept::Breached => "not met",
+                Kept::Undetermined => "undetermined",
+            }
+            .to_owned(),
+        ],
+    };
+    cells.extend(match &service.latency_slo {
+        None => [const { String::new() }; 3],
+        Some(latency) => {
+            let verdict = latency.met.map_or("no data", |met| if met { "met" } else { "not met" });
+            [latency.p95_objective_us.to_string(), number(latency.p95_us), verdict.to_owned()]
+        }
+    });
+    cells
 }
 
 fn outages(report: &Report, zone: Zone<'_>) -> Vec<Row> {
@@ -271,8 +308,8 @@ fn latency(report: &Report, zone: Zone<'_>) -> Vec<Row> {
 }
 
 fn maintenance(report: &Report, zone: Zone<'_>) -> Vec<Row> {
-    let mut rows =
-        head(&["service", "from", "to", "length_ms", "excluded_afterwards_at", "excluded_afterwards_by", "reason"]);
+    let granted = ["excluded_afterwards_at", "excluded_afterwards_by"];
+    let mut rows = head(&["service", "from", "to", "length_ms", granted[0], granted[1], "reason", "weekly"]);
     for service in &report.services {
         for announced in &service.maintenance {
             rows.push(vec![
@@ -283,10 +320,16 @@ fn maintenance(report: &Report, zone: Zone<'_>) -> Vec<Row> {
                 announced.afterwards.as_ref().map(|granted| instant(granted.at, zone)).unwrap_or_default(),
                 announced.afterwards.as_ref().map(|granted| granted.by.clone()).unwrap_or_default(),
                 announced.reason.clone(),
+                announced.weekly.as_ref().map(hours).unwrap_or_default(),
             ]);
         }
     }
     rows
+}
+
+/// As the fleet file says them.
+fn hours(weekly: &Weekly) -> String {
+    weekly.hours.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// As RFC 4180 wants it; what a spreadsheet would compute stays text. Whole numbers, which may be negative, stay

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nines_shared::id::CustomerId;
 
 use super::Format;
+use super::csv::{self, Table};
 use super::life::Standing;
 use super::model::{Report, State};
 use super::sign::{self, Key};
@@ -82,7 +83,30 @@ pub struct Written {
     pub digest: String,
 }
 
-/// Writes a month's report in every format into `folder`, signed.
+/// What the file of a table is called: `acme-2026-10-r1.csv`, and but for the first one with its name,
+/// `acme-2026-10-r1.days.csv`.
+pub fn name_of_table(stem: &str, table: Table) -> String {
+    if table == Table::default() { format!("{stem}.csv") } else { format!("{stem}.{}.csv", table.name()) }
+}
+
+/// Writes every table of a report into `folder`, a file each; signed where there is a key.
+///
+/// # Errors
+/// What the system says.
+pub fn write_tables(folder: &Path, stem: &str, report: &Report, key: Option<&Key>) -> io::Result<Vec<Written>> {
+    let comment = comment(report);
+    let write_one = |table| {
+        let (file, bytes) = (name_of_table(stem, table), csv::render(report, table).into_bytes());
+        match key {
+            Some(key) => write_signed(&folder.join(&file), &bytes, &comment, key)?,
+            None => write(&folder.join(&file), &bytes)?,
+        }
+        Ok(Written { file, digest: fingerprint::of(&bytes) })
+    };
+    Table::ALL.into_iter().map(write_one).collect()
+}
+
+/// Writes a month's report in every format and every table into `folder`, signed.
 ///
 /// # Errors
 /// What the system says.
@@ -93,10 +117,11 @@ pub fn publish(
     (key, look): (&Key, &Look),
 ) -> io::Result<Vec<Written>> {
     let (stem, comment) = (stem(&standing.report, month), comment(&standing.report));
-    let mut written = Vec::new();
+    let mut written = write_tables(folder, &stem, &standing.report, Some(key))?;
     let formats = <Format as clap::ValueEnum>::value_variants();
     // JSON last: where it is, the others are.
-    for format in formats.iter().filter(|format| **format != Format::Json).chain([&Format::Json]) {
+    let others = formats.iter().filter(|format| !matches!(format, Format::Json | Format::Csv));
+    for format in others.chain([&Format::Json]) {
         let ending =
             clap::ValueEnum::to_possible_value(format).map_or_else(String::new, |value| value.get_name().to_owned());
         let (file, bytes) = (format!("{stem}.{ending}"), standing.written(*format, look));

@@ -166,10 +166,10 @@ fn no_revision(conn: &Connection, customer: CustomerId, month: &str, revision: u
 
 /// A frozen text as the model. Texts of earlier versions of the program have what they had.
 fn read(kept: &Kept, text: &str) -> Result<Report, StoreError> {
-    serde_json::from_str(text).map_err(|why| unreadable(kept, &why))
+    json::read(text.as_bytes()).map_err(|why| unreadable(kept, &why))
 }
 
-fn unreadable(kept: &Kept, why: &serde_json::Error) -> StoreError {
+fn unreadable(kept: &Kept, why: &impl std::fmt::Display) -> StoreError {
     let what = format!("report {} {} revision {}", kept.customer, kept.month, kept.revision);
     StoreError::Unreadable { what, why: why.to_string() }
 }
@@ -226,7 +226,7 @@ fn maintenance_now(
     basis: &ServiceBasis,
     (window, used): (Span, Span),
 ) -> Result<Vec<Maintenance>, StoreError> {
-    let looked_at = Span { from: assemble::reach(basis.service.sla.as_ref(), window).from, ..window };
+    let looked_at = Span { from: assemble::reach(&basis.service, window, used.from).from, ..window };
     let service: &ServiceId = &basis.service.id;
     Ok(clipped(&maintenance::of_service(conn, service, looked_at)?, used))
 }

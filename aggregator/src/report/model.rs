@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::basis::ServiceBasis;
 use super::diff::Change;
-use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs};
+use crate::definition::{Afterwards, Credit, DegradedIs, Method, Period, ServiceHours, UnknownIs, Weekly};
 use crate::store::samples::days::Form;
 use crate::uptime::Accounts;
 use crate::uptime::percentile::Percentiles;
@@ -156,8 +156,12 @@ pub struct ServiceReport {
     pub best_case_ppm: Option<u32>,
     /// The contract, where there is one.
     pub sla: Option<SlaReport>,
-    /// The objective, where there is one.
+    /// The objective over the judged part, where there is one.
     pub slo: Option<Budget>,
+    /// The objective over its own rolling window, which ends with the report. Absent where that reaches further back than the
+    /// samples of a report that is shorter than a month, and in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo_window: Option<SloWindow>,
     /// The objective for latency, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_slo: Option<LatencyObjective>,
@@ -171,6 +175,25 @@ pub struct ServiceReport {
     pub days: Vec<DayReport>,
     /// Its checks, by id.
     pub checks: Vec<CheckReport>,
+}
+
+/// How an objective was kept over its own rolling window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SloWindow {
+    /// Its first instant in the service's life.
+    pub from: Timestamp,
+    /// The first instant after it: the report's end, or the present.
+    pub to: Timestamp,
+    /// How it was spent.
+    pub accounts: Accounts,
+    /// (up + degraded) / observed; null is no data.
+    pub availability_ppm: Option<u32>,
+    /// observed / (window − excluded).
+    pub coverage_ppm: Option<u32>,
+    /// Its error budget.
+    pub budget: Budget,
+    /// What can be said of the objective: `undetermined` where what is unknown decides.
+    pub verdict: Kept,
 }
 
 /// How a contract was kept.
@@ -281,6 +304,9 @@ pub struct MaintenanceReport {
     /// Who excluded it when its time had begun, and when; absent where it was announced before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub afterwards: Option<Afterwards>,
+    /// The rule of which it is an occurrence; absent where it came once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weekly: Option<Weekly>,
 }
 
 /// One day of the customer's zone.

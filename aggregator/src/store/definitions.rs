@@ -349,6 +349,14 @@ pub fn services_of(conn: &Connection, customer: &CustomerId, window: Span) -> Re
     Ok(theirs.map(|(_id, history)| history.last().id.clone()).collect())
 }
 
+/// Whose `service` is, by its last definition, even if it was removed. `None` where there never was such a service.
+///
+/// # Errors
+/// As [`services`].
+pub fn owner(conn: &Connection, service: &ServiceId) -> Result<Option<CustomerId>, StoreError> {
+    Ok(history::<Service>(conn, service.as_str())?.map(|found| found.last().customer.clone()))
+}
+
 /// All that the figures of `service` in `window` depend on: definitions, maintenance, and samples with the
 /// margins of [`samples::record_of`]. `None` where there never was such a service.
 ///

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[outbox::OF_REPORTS],
     &[outbox::STEPS, incidents::ASSIGNED, silences::TABLES],
     &[samples::days::TABLES, reports::BASES],
+    &[definitions::maintenance::WEEKLY],
 ];
 
 /// The version of this program's tables.

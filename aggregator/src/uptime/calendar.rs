@@ -10,6 +10,8 @@ use nines_shared::time::{Span, Timestamp};
 
 use crate::definition::ServiceHours;
 
+const WEEK_MS: i64 = 7 * 86_400_000;
+
 /// Why a zone or a time makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
@@ -26,6 +28,9 @@ pub enum CalendarError {
         "{0:?} is not a time; write one such as \"2026-12-01T02:00:00\", or with its offset \"2026-12-01T02:00:00+01:00\""
     )]
     Local(String),
+    /// Not a day.
+    #[error("{0:?} is not a day; write one such as \"2026-12-31\"")]
+    Day(String),
     /// Not a month.
     #[error("{0:?} is not a month; write year and month, such as 2026-10")]
     Month(String),
@@ -117,6 +122,20 @@ pub fn month(text: &str, zone_name: &str) -> Result<Span, CalendarError> {
     Ok(Span::new(begins(first)?, begins(next)?))
 }
 
+/// The day that `text` (`2026-12-31`) names, in the zone: with its own length where clocks change in it.
+///
+/// # Errors
+/// [`CalendarError::Day`] where it names none, [`CalendarError::Zone`] where there is no such zone.
+pub fn day(text: &str, zone_name: &str) -> Result<Span, CalendarError> {
+    let zone = zone(zone_name)?;
+    let wrong = || CalendarError::Day(text.to_owned());
+    // A time of day would be dropped without a word.
+    let day: Date = if text.len() == 10 { text.parse().map_err(|_other| wrong())? } else { return Err(wrong()) };
+    let next = day.tomorrow().map_err(|_out_of_range| wrong())?;
+    let begins = |day: Date| midnight(day, &zone).ok_or_else(wrong);
+    Ok(Span::new(begins(day)?, begins(next)?))
+}
+
 /// The local days of the zone that share time with `span`, cut to it, in order.
 ///
 /// # Errors
@@ -133,18 +152,35 @@ pub fn days(span: Span, zone_name: &str) -> Result<Vec<Span>, CalendarError> {
 /// # Errors
 /// [`CalendarError::Zone`] where there is no such zone.
 pub fn outside_hours(hours: &[ServiceHours], span: Span, zone_name: &str) -> Result<Vec<Span>, CalendarError> {
-    let zone = zone(zone_name)?;
+    let open = super::maintenance::merged(on_days(hours, span, &zone(zone_name)?));
+    Ok(super::maintenance::outside(&open, span).collect())
+}
+
+/// The weekly `hours` of the zone that share time with `span`, in order, joined where they meet. They are whole even where
+/// `span` cuts them; of hours that never end, a week on either side of it. Clocks that change count as in
+/// [`outside_hours`].
+///
+/// # Errors
+/// [`CalendarError::Zone`] where there is no such zone.
+pub fn weekly(hours: &[ServiceHours], span: Span, zone_name: &str) -> Result<Vec<Span>, CalendarError> {
+    let wide = Span { from: span.from.plus_ms(-WEEK_MS), to: span.to.plus_ms(WEEK_MS) };
+    let mut occurrences = super::maintenance::merged(on_days(hours, wide, &zone(zone_name)?));
+    occurrences.retain(|occurrence| occurrence.intersection(span).is_some());
+    Ok(occurrences)
+}
+
+/// The hours of every local day that shares time with `span`, in no order.
+fn on_days(hours: &[ServiceHours], span: Span, zone: &TimeZone) -> Vec<Span> {
     let mut open = Vec::new();
-    for (date, day) in local_days(span, &zone) {
+    for (date, day) in local_days(span, zone) {
         let weekday = date.weekday().to_monday_one_offset().unsigned_abs();
         for hours in hours.iter().filter(|hours| hours.days.contains(&weekday)) {
-            let from = on_clock(date, hours.from_minute, &zone).unwrap_or(day.to);
-            let to = on_clock(date, hours.to_minute, &zone).unwrap_or(day.to);
+            let from = on_clock(date, hours.from_minute, zone).unwrap_or(day.to);
+            let to = on_clock(date, hours.to_minute, zone).unwrap_or(day.to);
             open.push(Span::new(from, to));
         }
     }
-    let open = super::maintenance::merged(open);
-    Ok(super::maintenance::outside(&open, span).collect())
+    open
 }
 
 /// Each local day that shares time with `span`.
@@ -160,15 +196,20 @@ fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {
     on_clock(day, 0, zone)
 }
 
-/// When the clocks of `zone` show `minute` of `day`; minute 1440 is the next day's midnight.
+/// When the clocks of `zone` first show `minute` of `day`, or have jumped over it; minute 1440 is the next day's midnight.
 fn on_clock(day: Date, minute: u16, zone: &TimeZone) -> Option<Timestamp> {
     let (hour, rest) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
     let local = match Time::new(hour, rest, 0, 0) {
         Ok(time) => day.to_datetime(time),
         Err(_midnight) => day.tomorrow().ok()?.to_datetime(Time::midnight()),
     };
-    let there = zone.to_ambiguous_timestamp(local).compatible().ok()?;
-    Some(Timestamp::from_ms(there.as_millisecond()))
+    let there = zone.to_ambiguous_timestamp(local);
+    let skipped = matches!(there.offset(), AmbiguousOffset::Gap { .. });
+    // Of a time that is skipped, this is as far behind the jump as it would have been behind the gap's beginning.
+    let at = there.compatible().ok()?;
+    let jump = || zone.preceding(at.checked_add(1.nanosecond()).ok()?).next().map(|jump| jump.timestamp());
+    let at = if skipped { jump().unwrap_or(at) } else { at };
+    Some(Timestamp::from_ms(at.as_millisecond()))
 }
 
 /// Instants beyond the calendar's ends are its ends.
@@ -188,6 +229,7 @@ pub fn shown(at: Timestamp, zone_name: &str, format: &str) -> Result<String, Cal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const BERLIN: &str = "Europe/Berlin";
 
@@ -344,5 +386,87 @@ mod tests {
         let days = days(march, "Asia/Beirut").unwrap();
         assert_eq!(days.iter().map(|day| day.length_ms()).sum::<i64>(), march.length_ms());
         assert_eq!(days.iter().filter(|day| day.length_ms() == 23 * 3_600_000).count(), 1);
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_is_when_they_have_jumped() {
+        let from_half_past = ServiceHours { days: vec![7], from_minute: 150, to_minute: 240 };
+        let skipped = ServiceHours { days: vec![7], from_minute: 120, to_minute: 150 };
+        let march = month("2026-03", BERLIN).unwrap();
+        let jump = instant("2026-03-29T01:00:00Z").unwrap();
+        let last = |hours| weekly(&[hours], march, BERLIN).unwrap().pop().unwrap();
+        assert_eq!(last(from_half_past), Span::new(jump, instant("2026-03-29T02:00:00Z").unwrap()));
+        assert_eq!(last(skipped).to, instant("2026-03-22T01:30:00Z").unwrap(), "what is skipped whole is nothing");
+    }
+
+    #[test]
+    fn a_day_is_a_date_and_nothing_else() {
+        assert_eq!(day("2026-10-25", BERLIN).unwrap().length_ms(), 25 * 3_600_000);
+        for text in ["2026-10-25T02:00:00", "2026-02-30", "2026-10", "tomorrow", ""] {
+            assert_eq!(day(text, BERLIN), Err(CalendarError::Day(text.to_owned())));
+        }
+    }
+
+    /// For every minute of `span`, whether `hours` are open in it, read off the clocks instant by instant: they open when the
+    /// clocks of a day first show their beginning or a later time, and close when they first show their end.
+    fn read_off(hours: &[ServiceHours], span: Span, zone_name: &str) -> Vec<bool> {
+        const MINUTE_MS: i64 = 60_000;
+        let zone = zone(zone_name).unwrap();
+        let (mut day, mut latest) = (Date::MIN, 0);
+        let mut read = |at: i64| {
+            let clock = zoned(Timestamp::from_ms(at), &zone);
+            let minute = u16::try_from(i16::from(clock.hour()) * 60 + i16::from(clock.minute())).unwrap();
+            latest = if clock.date() == day { minute.max(latest) } else { minute };
+            day = clock.date();
+            let weekday = day.weekday().to_monday_one_offset().unsigned_abs();
+            let open =
+                |of: &ServiceHours| of.days.contains(&weekday) && (of.from_minute..of.to_minute).contains(&latest);
+            hours.iter().any(open)
+        };
+        // The day before is read first, so that it is known what the clocks have shown.
+        let minutes = (span.from.as_ms() - 2 * 86_400_000..span.to.as_ms()).step_by(60_000);
+        let all: Vec<bool> = minutes.map(&mut read).collect();
+        all[usize::try_from(2 * 86_400_000 / MINUTE_MS).unwrap()..].to_vec()
+    }
+
+    /// Where and when clocks change.
+    const CHANGES: [(&str, &str); 10] = [
+        (BERLIN, "2026-03-29"),
+        (BERLIN, "2026-10-25"),
+        ("America/New_York", "2026-03-08"),
+        ("America/New_York", "2026-11-01"),
+        ("Australia/Lord_Howe", "2026-04-05"),
+        ("Australia/Lord_Howe", "2026-10-04"),
+        ("Pacific/Apia", "2011-12-31"),
+        ("Pacific/Apia", "2012-04-01"),
+        ("America/Santiago", "2026-04-05"),
+        ("America/Santiago", "2026-09-06"),
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn weekly_hours_are_open_as_the_clocks_read_them(
+            change in prop::sample::select(&CHANGES[..]),
+            entries in prop::collection::vec(
+                (prop::collection::btree_set(1_u8..=7, 3..=7), prop_oneof![0_u16..240, 1_300_u16..1_440], 1_u16..200), 1..4,
+            ),
+            (before, after) in (0_i64..3, 1_i64..4),
+        ) {
+            let (zone, date) = change;
+            let hours: Vec<ServiceHours> = entries.into_iter().map(|(days, from_minute, length)| ServiceHours {
+                days: days.into_iter().collect(), from_minute, to_minute: (from_minute + length).min(1_440),
+            }).collect();
+            let around = day(date, zone).unwrap();
+            let span = Span::new(around.from.plus_ms(-before * 86_400_000), around.to.plus_ms(after * 3_600_000));
+            let occurrences = weekly(&hours, span, zone).unwrap();
+            prop_assert!(occurrences.windows(2).all(|pair| pair[0].to < pair[1].from));
+            for (minute, open) in (0_i64..).zip(read_off(&hours, span, zone)) {
+                let at = span.from.plus_ms(minute * 60_000);
+                let inside = occurrences.iter().any(|occurrence| occurrence.contains(at));
+                prop_assert_eq!(inside, open, "{} {}", zone, utc(at));
+            }
+        }
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn shop(checks: Vec<CheckRecord>) -> ServiceRecord {
 
 /// Maintenance of the service `shop`.
 pub(super) fn maintenance(span: Span) -> Maintenance {
-    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None }
+    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".to_owned(), afterwards: None, weekly: None }
 }
 
 fn record(case: &Case) -> ServiceRecord {

@@ -1,4 +1,4 @@
-//! Excluded time: announced maintenance, and the set arithmetic of spans.
+//! Excluded time: announced maintenance and the occurrences of weekly rules, and the set arithmetic of spans.
 //!
 //! Maintenance clips; it never drops a whole outage. Sets of spans are sorted, disjoint and without empty
 //! spans; [`merged`] makes them so and every function here keeps them so.
@@ -6,7 +6,23 @@
 use nines_shared::id::ServiceId;
 use nines_shared::time::Span;
 
+use super::calendar::{self, CalendarError};
 use crate::definition::Maintenance;
+
+/// What `announced`, which counts in `counts`, excludes of `window`: itself, or those of its weekly occurrences that share
+/// time with `window`. They are cut to `counts`, and not to `window`.
+///
+/// # Errors
+/// [`CalendarError::Zone`] where the rule's zone is none.
+pub fn occurrences(announced: &Maintenance, counts: Span, window: Span) -> Result<Vec<Maintenance>, CalendarError> {
+    let Some(common) = counts.intersection(window) else { return Ok(Vec::new()) };
+    let spans = match &announced.weekly {
+        None => vec![counts],
+        Some(weekly) => calendar::weekly(&weekly.hours, common, &weekly.timezone)?,
+    };
+    let cut = spans.into_iter().filter_map(|span| span.intersection(counts));
+    Ok(cut.map(|span| Maintenance { span, ..announced.clone() }).collect())
+}
 
 /// The time inside `window` that the maintenance of `service` excludes, as a set of spans.
 pub fn excluded(maintenance: &[Maintenance], service: &ServiceId, window: Span) -> Vec<Span> {
@@ -70,8 +86,13 @@ mod tests {
 
     #[test]
     fn maintenance_of_another_service_excludes_nothing() {
-        let window =
-            Maintenance { service: "a".parse().unwrap(), span: span(0, 10), reason: String::new(), afterwards: None };
+        let window = Maintenance {
+            service: "a".parse().unwrap(),
+            span: span(0, 10),
+            reason: String::new(),
+            afterwards: None,
+            weekly: None,
+        };
         assert_eq!(excluded(std::slice::from_ref(&window), &"b".parse().unwrap(), span(0, 100)), []);
         assert_eq!(excluded(&[window], &"a".parse().unwrap(), span(5, 100)), [span(5, 10)]);
     }

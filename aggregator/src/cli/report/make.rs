@@ -1,7 +1,8 @@
 //! `nines report` itself: one report, or those of all customers.
 
+use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nines_shared::id::{CustomerId, ServiceId};
 use nines_shared::time::{Clock, Span, Timestamp};
@@ -13,8 +14,9 @@ use crate::report::csv::{self, Table};
 use crate::report::life::{self, Standing};
 use crate::report::sign::Key;
 use crate::report::what_if::{self, Otherwise};
-use crate::report::{Format, ReportRequest, Time, files};
+use crate::report::{Format, Report, ReportRequest, Time, files};
 use crate::store::Store;
+use crate::uptime::calendar;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Make {
@@ -49,7 +51,7 @@ pub(super) struct Make {
     /// Of a report as CSV, which table [default: services]
     #[arg(long, value_enum, value_name = "TABLE", conflicts_with = "all_customers")]
     table: Option<Table>,
-    /// The file to write, with its signature beside it; - for stdout
+    /// The file to write, with its signature beside it; - for stdout. With --format csv a folder, which gets every table
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
 }
@@ -60,6 +62,7 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
         return super::all::run(month, &args.out, global, now);
     }
     let (format, time) = (args.format()?, args.time(now)?);
+    let label = args.label(&time);
     let fleet = global.fleet()?;
     let environment = fleet.environment.clone();
     let request = ReportRequest { environment, time, customer: args.customer, service: args.service };
@@ -76,10 +79,16 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
     }
     if !args.policy.is_empty() {
         let report = store.read_blocking(|conn| Ok(what_if::build(conn, &standing.report, &args.policy)))??;
-        // It is nobody's contract: it has no bytes on record, and no signature.
+        // It is nobody's contract: it has no bytes on record.
         standing = Standing { report, kept: None, due: None };
     }
     spinner.finish_and_clear();
+    let report = &standing.report;
+    // It is nobody's contract: it has no signature.
+    let key = || report.what_if.is_none().then(|| Key::at(&fleet.report.key(&fleet.aggregator))).transpose();
+    if is_folder(&args.out) {
+        return tables(&args.out, &files::stem(report, &label), report, key()?.as_ref());
+    }
     let bytes = match args.table {
         Some(table) => csv::render(&standing.report, table).into_bytes(),
         None => standing.written(format, &fleet.report.look(&standing.report.customer)),
@@ -87,12 +96,9 @@ pub(super) fn run(args: Make, global: &Global) -> Result<(), Failure> {
     if crate::archive::is_stdio(&args.out) {
         return print(&bytes).map_err(|error| Failure::Io(format!("stdout: {error}")));
     }
-    let written = match &standing.report.what_if {
-        None => {
-            let key = Key::at(&fleet.report.key(&fleet.aggregator))?;
-            files::write_signed(&args.out, &bytes, &files::comment(&standing.report), &key)
-        }
-        Some(_) => files::write(&args.out, &bytes),
+    let written = match key()? {
+        Some(key) => files::write_signed(&args.out, &bytes, &files::comment(report), &key),
+        None => files::write(&args.out, &bytes),
     };
     written.map_err(|error| Failure::Io(format!("{}: {error}", args.out.display())))
 }
@@ -111,9 +117,28 @@ impl Make {
         }
     }
 
+    /// Of which time and service the tables in a folder are, for their names.
+    fn label(&self, time: &Time) -> String {
+        let of = match time {
+            Time::Month(month) => month.clone(),
+            Time::Window(Span { from, to }) => format!("{}-{}", compact(*from), compact(*to)),
+        };
+        let of = self.service.as_ref().map_or(of.clone(), |service| format!("{service}-{of}"));
+        if self.policy.is_empty() { of } else { format!("{of}-what-if") }
+    }
+
     /// As asked for, else as the file's ending says. An ending that says something else is not written over with
     /// what it does not say.
     fn format(&self) -> Result<Format, Failure> {
+        if is_folder(&self.out) {
+            return match (self.format, self.table) {
+                (Some(Format::Csv), None) => Ok(Format::Csv),
+                (Some(Format::Json | Format::Html | Format::Pdf | Format::Csv | Format::Md) | None, _) => {
+                    let message = "--out is a folder: add --format csv for every table, or name a file in it";
+                    Err(Failure::Usage(message.to_owned()))
+                }
+            };
+        }
         let said = self.format.or_else(|| Format::of_ending(&self.out));
         match (said, self.out.extension()) {
             (Some(format), _) if self.table.is_some() && format != Format::Csv => {
@@ -128,6 +153,26 @@ impl Make {
             ))),
         }
     }
+}
+
+/// Whether `path` names a folder: one that is there, or one that ends as folders do.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// `20261101T000000Z`.
+fn compact(at: Timestamp) -> String {
+    calendar::utc(at).replace(['-', ':'], "")
+}
+
+/// Writes every table into `folder`.
+fn tables(folder: &Path, stem: &str, report: &Report, key: Option<&Key>) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Io(format!("{}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(failed)?;
+    for written in files::write_tables(folder, stem, report, key).map_err(failed)? {
+        anstream::println!("{}", folder.join(written.file).display());
+    }
+    Ok(())
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {
@@ -166,6 +211,16 @@ mod tests {
     fn a_table_is_asked_of_csv_alone() {
         let message = refused(&["--from", "-1h", "--table", "days", "--out", "days.pdf"]);
         assert!(message.contains("--table") && message.contains("csv"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_takes_tables_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().to_str().unwrap();
+        for more in [&["--format", "pdf"][..], &[], &["--format", "csv", "--table", "days"]] {
+            let message = refused(&[&["--from", "-1h", "--out", folder], more].concat());
+            assert!(message.contains("--format csv"), "{message}");
+        }
     }
 
     #[test]

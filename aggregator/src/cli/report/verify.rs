@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::Reader;
 use crate::cli::{Failure, progress};
-use crate::report::Report;
 use crate::report::sign::{self, PublicKey};
 use crate::report::verify::{self, Finding, SamplesError};
+use crate::report::{Report, json};
 
 /// The largest report that is read, in bytes.
 const MAX_REPORT_BYTES: u64 = 256 << 20;
@@ -42,7 +42,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let bytes = bounded(&args.file, MAX_REPORT_BYTES)?;
-    let report: Result<Report, _> = serde_json::from_slice(&bytes);
+    let report = json::read(&bytes);
     let mut differs = signature(&args, &bytes, report.as_ref().ok())?;
     match &report {
         Ok(report) => {

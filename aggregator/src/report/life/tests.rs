@@ -128,6 +128,7 @@ fn an_exclusion_granted_afterwards_is_noticed_and_restated_and_so_is_its_end() {
         span: Span::new(at(60), at(80)),
         reason: "agreed by phone".to_owned(),
         afterwards: None,
+        weekly: None,
     };
     let no = shelf.store.write_blocking(move |tx| maintenance::add(tx, &window, "ann", at(END * 2))).unwrap();
     let due = standing_of(&shelf, None, at(END * 2)).due.unwrap();

@@ -56,12 +56,16 @@ pub(super) fn terms(sla: &SlaReport, zone: &str) -> Vec<String> {
 }
 
 fn hours(all: &[ServiceHours], zone: &str) -> String {
+    format!("Only service hours count: {} in {zone}.", words::list(&told_hours(all)))
+}
+
+/// "Mon–Fri 08:00–18:00", one an entry.
+pub(super) fn told_hours(all: &[ServiceHours]) -> Vec<String> {
     let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let spans: Vec<String> = all
-        .iter()
-        .map(|hours| format!("{} {}–{}", weekdays(&hours.days), clock(hours.from_minute), clock(hours.to_minute)))
-        .collect();
-    format!("Only service hours count: {} in {zone}.", words::list(&spans))
+    let told = |hours: &ServiceHours| {
+        format!("{} {}–{}", weekdays(&hours.days), clock(hours.from_minute), clock(hours.to_minute))
+    };
+    all.iter().map(told).collect()
 }
 
 /// "Mon–Fri", "Sat, Sun".

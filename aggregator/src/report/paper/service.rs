@@ -6,14 +6,15 @@ use super::front::{cases, cases_of, credits_of, delivered, told, verdict};
 use super::{Block, Chart, Figure, Section, Tone, checks, policy, tables};
 use crate::report::drawing::{bar, strip};
 use crate::report::figures::{self, NO_DATA, Zone, exact, percent, signed};
-use crate::report::model::{Report, ServiceReport, SlaReport};
+use crate::report::model::{Report, ServiceReport, SlaReport, SloWindow};
+use crate::uptime::sla::Kept;
 use crate::uptime::slo::{Budget, LatencyObjective};
 use crate::words;
 
 pub(super) fn section(service: &ServiceReport, report: &Report, zone: Zone<'_>) -> Section {
     let mut blocks = Vec::new();
     blocks.extend(judged(service, (report.from, report.to), zone));
-    blocks.push(Block::Figures(numbers(service)));
+    blocks.push(Block::Figures(numbers(service, zone)));
     if let Some(budget) = &service.slo {
         blocks.push(Block::Chart(spent(budget)));
     }
@@ -54,9 +55,10 @@ fn judged(service: &ServiceReport, asked: (Timestamp, Timestamp), zone: Zone<'_>
 }
 
 /// What happened, what we aim for, what was signed: three numbers that are never mixed.
-fn numbers(service: &ServiceReport) -> Vec<Figure> {
+fn numbers(service: &ServiceReport, zone: Zone<'_>) -> Vec<Figure> {
     let mut numbers = vec![happened(service)];
     numbers.extend(service.slo.as_ref().map(aimed));
+    numbers.extend(service.slo_window.as_ref().map(|rolling| aimed_over(rolling, zone)));
     numbers.extend(service.latency_slo.as_ref().map(quick));
     numbers.extend(service.sla.iter().map(signed_for));
     numbers
@@ -82,11 +84,34 @@ fn aimed(budget: &Budget) -> Figure {
     let overspent = budget.remaining_ms < 0;
     Figure {
         mark: "SLO",
-        label: "what we aim for: error budget left".to_owned(),
+        label: "what we aim for: error budget left of this time".to_owned(),
         text: signed(budget.remaining_ms),
         tone: if overspent { Tone::Bad } else { Tone::Plain },
         notes: vec![
             format!("objective {}", words::objective(budget.objective_ppm)),
+            format!("{} of {} spent", exact(budget.spent_ms), exact(budget.budget_ms)),
+        ],
+    }
+}
+
+/// The same over the objective's own window, which is not the report's.
+fn aimed_over(rolling: &SloWindow, zone: Zone<'_>) -> Figure {
+    let SloWindow { from, to, budget, .. } = rolling;
+    let (verdict, tone) = match rolling.verdict {
+        Kept::Met => ("objective met", Tone::Plain),
+        Kept::Breached => ("objective not met", Tone::Bad),
+        Kept::Undetermined if rolling.availability_ppm.is_none() => (NO_DATA, Tone::Unsure),
+        Kept::Undetermined => ("what is unknown decides whether it was met", Tone::Unsure),
+    };
+    Figure {
+        mark: "SLO",
+        label: "what we aim for: error budget left of its own window".to_owned(),
+        text: signed(budget.remaining_ms),
+        tone,
+        notes: vec![
+            verdict.to_owned(),
+            format!("{} – {}", zone.moment(*from), zone.moment(*to)),
+            format!("availability {}, coverage {}", percent(rolling.availability_ppm), percent(rolling.coverage_ppm)),
             format!("{} of {} spent", exact(budget.spent_ms), exact(budget.budget_ms)),
         ],
     }

@@ -2,8 +2,8 @@
 
 use nines_shared::id::RegionId;
 
-use super::{Block, Cell, Column, Kind, Table, Tone};
-use crate::definition::Afterwards;
+use super::{Block, Cell, Column, Kind, Table, Tone, policy};
+use crate::definition::{Afterwards, Weekly};
 use crate::report::figures::{WHOLE, Zone, exact, exact_or_dash, percent, share};
 use crate::report::model::{MaintenanceReport, OutageReport, ServiceReport};
 use crate::words;
@@ -110,7 +110,7 @@ fn region(service: &ServiceReport, id: &RegionId) -> String {
     named.map_or_else(|| id.to_string(), |region| region.name.clone())
 }
 
-/// What was set aside, and why.
+/// What was set aside, and why. What came by a weekly rule stands under it.
 pub(super) fn maintenance(service: &ServiceReport, zone: Zone<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
     if service.maintenance.is_empty() {
@@ -119,23 +119,55 @@ pub(super) fn maintenance(service: &ServiceReport, zone: Zone<'_>) -> Vec<Block>
         let columns =
             [Column::words("From"), Column::words("To"), Column::figures("Length"), Column::words("Announced")];
         let columns = columns.into_iter().chain([Column::words("Reason")]).collect();
-        let rows = service.maintenance.iter().map(|set_aside| {
-            vec![
-                zone.moment(set_aside.from).into(),
-                zone.moment_after(set_aside.to, set_aside.from).into(),
-                Cell::strong(exact(set_aside.to.since(set_aside.from))),
-                granted(set_aside, zone),
-                set_aside.reason.clone().into(),
-            ]
-        });
+        let mut rows = Vec::new();
+        for (index, set_aside) in service.maintenance.iter().enumerate() {
+            let same = |other: &&MaintenanceReport| {
+                other.weekly == set_aside.weekly && other.reason == set_aside.reason && other.weekly.is_some()
+            };
+            match &set_aside.weekly {
+                None => rows.push(row(set_aside, (granted(set_aside, zone), &set_aside.reason), zone)),
+                Some(_) if service.maintenance[..index].iter().any(|earlier| same(&earlier)) => {}
+                Some(weekly) => {
+                    let occurrences: Vec<_> = service.maintenance[index..].iter().filter(same).collect();
+                    rows.push(rule(weekly, &occurrences));
+                    rows.extend(occurrences.iter().map(|of| row(of, ("as above".into(), ""), zone)));
+                }
+            }
+        }
         let what = "Time that was set aside".to_owned();
-        blocks.push(Block::Table(Table { kind: Kind::Rows, what, columns, rows: rows.collect() }));
+        blocks.push(Block::Table(Table { kind: Kind::Rows, what, columns, rows }));
     }
     if service.sla.iter().any(|sla| sla.policy.service_hours.is_some()) {
         let said = "For the contract (SLA), the time outside the agreed service hours is set aside too.";
         blocks.push(Block::Soft(said.to_owned()));
     }
     blocks
+}
+
+fn row(set_aside: &MaintenanceReport, (announced, reason): (Cell, &str), zone: Zone<'_>) -> Vec<Cell> {
+    vec![
+        zone.moment(set_aside.from).into(),
+        zone.moment_after(set_aside.to, set_aside.from).into(),
+        Cell::strong(exact(set_aside.to.since(set_aside.from))),
+        announced,
+        reason.into(),
+    ]
+}
+
+/// A weekly rule, over its occurrences.
+fn rule(weekly: &Weekly, occurrences: &[&MaintenanceReport]) -> Vec<Cell> {
+    let together = occurrences.iter().map(|of| of.to.since(of.from)).sum();
+    let times = match occurrences.len() {
+        1 => "once here".to_owned(),
+        count => format!("{count} times here"),
+    };
+    vec![
+        Cell::strong("Every week").noted(policy::told_hours(&weekly.hours)),
+        times.into(),
+        Cell::strong(format!("{} in all", exact(together))),
+        "before, as a rule".into(),
+        occurrences[0].reason.clone().into(),
+    ]
 }
 
 /// Whether it was announced in time; of what was granted afterwards, when and by whom.

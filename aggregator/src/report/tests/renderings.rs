@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::*;
-use crate::definition::Afterwards;
 use crate::definition::look::{Colour, Logo};
+use crate::definition::{Afterwards, Weekly};
 use crate::report::model::{DayReport, MaintenanceReport};
 use crate::report::paper::{Block, Table};
 use crate::uptime::Accounts;
@@ -69,8 +69,22 @@ fn awkward() -> Report {
         to: report.from.plus_ms(DAY + 61_001),
         reason: "@cmd|' /C calc'!A0 <script>alert(1)</script> \\| ".repeat(3),
         afterwards: Some(Afterwards { at: report.to, by: "Bob & \"Co\"".to_owned() }),
+        weekly: None,
     });
+    service.maintenance.extend(every_week(report.from));
     report
+}
+
+/// Three occurrences of one rule.
+fn every_week(from: Timestamp) -> [MaintenanceReport; 3] {
+    let hours = vec!["mon-fri,sun 22:00-24:00".parse().unwrap(), "sun 00:00-02:00".parse().unwrap()];
+    [6, 13, 20].map(|days| MaintenanceReport {
+        from: from.plus_ms(days * DAY),
+        to: from.plus_ms(days * DAY + 7_200_001),
+        reason: "agreed | weekly".to_owned(),
+        afterwards: None,
+        weekly: Some(Weekly { hours: hours.clone(), timezone: "UTC".to_owned() }),
+    })
 }
 
 /// What every table says, a text a cell; the heads are the first row.
@@ -231,6 +245,7 @@ fn csv_has_the_very_numbers_and_its_days_make_the_month() {
     let maintenance = read(csv::Table::Maintenance);
     assert_eq!(maintenance[2][3], "61001");
     assert!(maintenance[2][6].starts_with("'@cmd"));
+    assert_eq!(maintenance[5][7], "mon-fri,sun 22:00-24:00; sun 00:00-02:00");
     for table in csv::Table::ALL {
         let rows = read(table);
         assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{table:?}");

@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Finding;
+use crate::definition::Slo;
 use crate::fingerprint;
 use crate::report::basis;
-use crate::report::model::{CheckReport, Report, SCHEMA, ServiceReport, SlaReport};
+use crate::report::model::{CheckReport, Report, SCHEMA, ServiceReport, SlaReport, SloWindow};
 use crate::uptime::sla::Kept;
 use crate::uptime::{Accounts, accounts, sla, slo};
 
@@ -80,6 +81,9 @@ fn service_adds_up(book: &mut Book, service: &ServiceReport, report: &Report) {
     if let (Some(budget), Some(defined)) = (&service.slo, basis.and_then(|basis| basis.service.slo.as_ref())) {
         book.must(format!("{path}.slo"), budget, &slo::budget(defined, whole), "the objective");
     }
+    if let Some(rolling) = &service.slo_window {
+        objective_follows(book, &format!("{path}.slo_window"), rolling);
+    }
     for check in &service.checks {
         check_adds_up(book, &format!("{path}.checks[{}]", check.check), check);
     }
@@ -124,7 +128,12 @@ fn contract_follows(book: &mut Book, path: &str, found: &SlaReport, defined: Opt
     let measured = accounts::ppm(found.good, found.good + found.bad);
     book.must(format!("{path}.measured_ppm"), &found.measured_ppm, &measured, "good / (good + bad), rounded down");
     let cases = sla::Cases { worst: found.worst_case_ppm, best: found.best_case_ppm };
-    let verdict = Kept::of(found.objective_ppm, cases);
+    // Reports of the first programs have no cases: what was measured decided.
+    let decides = match (cases.worst, cases.best) {
+        (None, None) => sla::Cases { worst: measured, best: measured },
+        (Some(_) | None, Some(_) | None) => cases,
+    };
+    let verdict = Kept::of(found.objective_ppm, decides);
     book.must(format!("{path}.verdict"), &found.verdict, &verdict, "the objective");
     let met = match verdict {
         Kept::Met => Some(true),
@@ -157,6 +166,23 @@ fn contract_follows(book: &mut Book, path: &str, found: &SlaReport, defined: Opt
         );
         book.must(format!("{path}.policy.credits"), &found.policy.credits, &defined.credits, "the contract in basis");
     }
+}
+
+fn objective_follows(book: &mut Book, path: &str, found: &SloWindow) {
+    let accounts = &found.accounts;
+    accounts_add_up(book, &format!("{path}.accounts"), accounts, Span::new(found.from, found.to));
+    let ratios = [
+        ("availability_ppm", found.availability_ppm, accounts.availability_ppm()),
+        ("coverage_ppm", found.coverage_ppm, accounts.coverage_ppm()),
+    ];
+    for (key, says, must) in ratios {
+        book.must(format!("{path}.{key}"), &says, &must, "the ratio of accounts, rounded down");
+    }
+    let slo = Slo { availability_ppm: found.budget.objective_ppm, latency_p95_ms: None, window_ms: 0 };
+    book.must(format!("{path}.budget"), &found.budget, &slo::budget(&slo, accounts), "the objective");
+    let cases = sla::Cases { worst: accounts.worst_case_ppm(), best: accounts.best_case_ppm() };
+    let verdict = Kept::of(found.budget.objective_ppm, cases);
+    book.must(format!("{path}.verdict"), &found.verdict, &verdict, "the objective");
 }
 
 fn check_adds_up(book: &mut Book, path: &str, check: &CheckReport) {
