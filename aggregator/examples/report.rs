@@ -1,7 +1,8 @@
-//! Writes the report of a made-up month in every format: three services, gaps, maintenance, outages, a breach.
+//! Writes the reports of a made-up month in every format: two customers, three services, gaps, maintenance (once, every
+//! week, granted afterwards), outages, a breach.
 //!
 //! ```text
-//! cargo run -p nines --example report -- DIRECTORY
+//! cargo run -p nines --example report -- DIRECTORY [LOGO]
 //! ```
 //!
 //! The samples are made up; the rest is the real thing: a fleet file, a store, definitions that change in the
@@ -9,10 +10,12 @@
 
 use std::path::{Path, PathBuf};
 
-use nines::definition::{Fleet, look::Look};
+use nines::definition::look::{Logo, Look};
+use nines::definition::{Fleet, Maintenance};
 use nines::report::csv::{self, Table};
-use nines::report::{self, Format, ReportRequest, Time};
-use nines::store::{Store, StoreError, definitions, samples};
+use nines::report::{self, Format, ReportRequest, Time, files};
+use nines::store::definitions::{self, maintenance};
+use nines::store::{Store, StoreError, samples};
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
 use nines_shared::sample::{Outcome, Phase, Phases, Reason, Sample, SampleKind, TraceId};
@@ -32,20 +35,25 @@ fn main() -> Anything<()> {
     let kept = tempfile::tempdir()?;
     let store = Store::open(&kept.path().join("nines.db"))?;
     fill(&store)?;
-    let request = ReportRequest {
-        environment: "prod".to_owned(),
-        customer: None,
-        service: None,
-        time: Time::Month("2026-10".to_owned()),
-    };
-    let now = Timestamp::from_ms(OCTOBER + 40 * DAY);
-    let report = store.read_blocking(|conn| Ok::<_, StoreError>(report::build(conn, &request, now)))??;
-    let formats = [("json", Format::Json), ("html", Format::Html), ("pdf", Format::Pdf), ("md", Format::Md)];
-    for (ending, format) in formats {
-        write(&folder.join(format!("october.{ending}")), &report::render(&report, format, &Look::default()))?;
-    }
-    for table in Table::ALL {
-        write(&folder.join(format!("{}.csv", table.name())), csv::render(&report, table).as_bytes())?;
+    let logo = std::env::args().nth(2).map(std::fs::read).transpose()?.and_then(Logo::of);
+    let look = Look { logo, ..Look::default() };
+    for customer in ["acme", "nord"] {
+        let request = ReportRequest {
+            environment: "prod".to_owned(),
+            customer: Some(customer.parse()?),
+            service: None,
+            time: Time::Month("2026-10".to_owned()),
+        };
+        let now = Timestamp::from_ms(OCTOBER + 40 * DAY);
+        let report = store.read_blocking(|conn| Ok::<_, StoreError>(report::build(conn, &request, now)))??;
+        let formats = [("json", Format::Json), ("html", Format::Html), ("pdf", Format::Pdf), ("md", Format::Md)];
+        for (ending, format) in formats {
+            write(&folder.join(format!("{customer}.{ending}")), &report::render(&report, format, &look))?;
+        }
+        for table in Table::ALL {
+            let file = folder.join(files::name_of_table(customer, table));
+            write(&file, csv::render(&report, table).as_bytes())?;
+        }
     }
     Ok(())
 }
@@ -65,6 +73,15 @@ fn fill(store: &Store) -> Anything<()> {
     let stricter = text.replacen("timeout  = \"10s\"", "timeout  = \"8s\"", 1);
     let (stricter, _warnings) = nines::fleet_file::parse(&stricter, Path::new("nines.toml"))?;
     store.write_blocking(move |tx| definitions::load(tx, &stricter, Timestamp::from_ms(OCTOBER + 19 * DAY)))?;
+    let begins = OCTOBER + 28 * DAY + 75 * MINUTE;
+    let granted = Maintenance {
+        service: "shop".parse()?,
+        span: Span::new(Timestamp::from_ms(begins), Timestamp::from_ms(begins + 5 * MINUTE)),
+        reason: "agreed by phone after their own deployment".to_owned(),
+        afterwards: None,
+        weekly: None,
+    };
+    store.write_blocking(move |tx| maintenance::add(tx, &granted, "ann", Timestamp::from_ms(OCTOBER + 33 * DAY)))?;
     let all = month(&first);
     for part in all.chunks(5_000) {
         let part = part.to_vec();

@@ -37,6 +37,7 @@ use rusqlite::Connection;
 use basis::{BasisError, ServiceBasis};
 pub use completeness::COMPLETE_AFTER_MS;
 use evidence::Evidence;
+pub use html::{Aside, Line, Place};
 pub use model::Report;
 
 use crate::definition::Customer;
@@ -290,10 +291,15 @@ pub fn render(report: &Report, format: Format, look: &Look) -> Vec<u8> {
     match format {
         Format::Json => json::render(report).into_bytes(),
         Format::Csv => csv::render(report, csv::Table::default()).into_bytes(),
-        Format::Html => html::render(&Paper::of(report), look).into_bytes(),
+        Format::Html => page(report, look, &Aside::default()),
         Format::Md => markdown::render(&Paper::of(report)).into_bytes(),
         Format::Pdf => pdf::render(&Paper::of(report), report, look),
     }
+}
+
+/// The report as HTML, with what stands beside it where it is shown.
+pub fn page(report: &Report, look: &Look, aside: &Aside) -> Vec<u8> {
+    html::render(&Paper::of(report), look, aside).into_bytes()
 }
 
 fn customer(conn: &Connection, request: &ReportRequest) -> Result<Customer, ReportError> {

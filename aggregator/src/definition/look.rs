@@ -3,9 +3,14 @@
 //! Part of what a rendering is made of: the same report and look give the same bytes.
 
 use std::fmt;
+use std::io::Cursor;
+
+use png::{ColorType, Decoder, Transformations};
 
 /// The largest logo that is taken, in bytes.
 pub const MAX_LOGO_BYTES: u64 = 128 << 10;
+/// The most pixels of a logo that paper shows: a small PNG may be a very large picture.
+pub const MAX_LOGO_PIXELS: u64 = 4 << 20;
 /// What a text and a line must differ by from what they stand on (WCAG 2.2, 1.4.3).
 const CONTRAST: f64 = 4.5;
 /// What dark pages are made of.
@@ -34,6 +39,19 @@ pub struct Logo {
     pub format: LogoFormat,
     /// The file as it is.
     pub bytes: Vec<u8>,
+    /// What stands in its place on paper: a PNG, for a PDF shows no SVG.
+    pub paper: Option<Vec<u8>>,
+}
+
+/// A picture as it is drawn: red, green, blue and opacity of each pixel, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// Pixels in a row, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// Four bytes a pixel.
+    pub rgba: Vec<u8>,
 }
 
 /// Which formats a logo may have.
@@ -121,7 +139,16 @@ impl Logo {
             false if svg => LogoFormat::Svg,
             false => return None,
         };
-        Some(Self { format, bytes })
+        Some(Self { format, bytes, paper: None })
+    }
+
+    /// What paper shows of it. `None` for an SVG without a PNG beside it, and for what can't be decoded.
+    pub fn pixels(&self) -> Option<Pixels> {
+        match (&self.paper, self.format) {
+            (Some(png), _) => Pixels::of(png),
+            (None, LogoFormat::Png) => Pixels::of(&self.bytes),
+            (None, LogoFormat::Svg) => None,
+        }
     }
 
     /// The logo inside an address, so that the page needs no network.
@@ -134,8 +161,33 @@ impl Logo {
     }
 }
 
+impl Pixels {
+    /// Those of a PNG. `None` where it is none, is broken, or has more than [`MAX_LOGO_PIXELS`].
+    pub fn of(png: &[u8]) -> Option<Self> {
+        let mut decoder = Decoder::new(Cursor::new(png));
+        decoder.set_transformations(Transformations::normalize_to_color8());
+        let mut reader = decoder.read_info().ok()?;
+        let (width, height) = reader.info().size();
+        if MAX_LOGO_PIXELS < u64::from(width) * u64::from(height) {
+            return None;
+        }
+        let mut bytes = vec![0; reader.output_buffer_size()?];
+        let frame = reader.next_frame(&mut bytes).ok()?;
+        bytes.truncate(frame.buffer_size());
+        let rgba = match frame.color_type {
+            ColorType::Rgba => bytes,
+            ColorType::Rgb => bytes.chunks_exact(3).flat_map(|of| [of[0], of[1], of[2], u8::MAX]).collect(),
+            ColorType::GrayscaleAlpha => bytes.chunks_exact(2).flat_map(|of| [of[0], of[0], of[0], of[1]]).collect(),
+            ColorType::Grayscale => bytes.iter().flat_map(|grey| [*grey, *grey, *grey, u8::MAX]).collect(),
+            // Colours of a palette come as themselves.
+            ColorType::Indexed => return None,
+        };
+        Some(Self { width, height, rgba })
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -161,6 +213,48 @@ mod tests {
         assert_eq!(format(b"<html><svg/></html>"), None);
         assert_eq!(format(b"GIF89a"), None);
         assert_eq!(Logo::of(b"<svg/>".to_vec()).unwrap().data_url(), "data:image/svg+xml;base64,PHN2Zy8+");
+    }
+
+    /// A PNG of so many pixels, all of one colour.
+    pub(crate) fn png(width: u32, height: u32, kind: ColorType) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(kind);
+        let row = usize::try_from(width).unwrap() * kind.samples();
+        let pixels = vec![0x40; row * usize::try_from(height).unwrap()];
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_png_is_drawn_whatever_its_colours_are_stored_as() {
+        for (kind, opacity) in [
+            (ColorType::Rgba, 0x40),
+            (ColorType::Rgb, 0xff),
+            (ColorType::GrayscaleAlpha, 0x40),
+            (ColorType::Grayscale, 0xff),
+        ] {
+            let pixels = Pixels::of(&png(3, 2, kind)).unwrap();
+            assert_eq!((pixels.width, pixels.height), (3, 2));
+            assert_eq!(pixels.rgba, [0x40, 0x40, 0x40, opacity].repeat(6), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_broken_or_too_large_to_draw_is_none() {
+        let whole = png(64, 64, ColorType::Rgb);
+        assert_eq!(Pixels::of(&whole[..whole.len() / 2]), None);
+        let bomb = png(1 << 12, (1 << 10) + 1, ColorType::Grayscale);
+        assert!(u64::try_from(bomb.len()).unwrap() < MAX_LOGO_BYTES, "it is small as a file");
+        assert_eq!(Pixels::of(&bomb), None);
+    }
+
+    #[test]
+    fn paper_shows_the_png_beside_an_svg() {
+        let svg = Logo::of(b"<svg/>".to_vec()).unwrap();
+        assert_eq!(svg.pixels(), None);
+        let both = Logo { paper: Some(png(2, 1, ColorType::Rgb)), ..svg };
+        assert_eq!(both.pixels().map(|pixels| (pixels.width, pixels.height)), Some((2, 1)));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::reader::{Table, Value};
 use crate::definition::ReportSettings;
-use crate::definition::look::{Colour, Logo, MAX_LOGO_BYTES};
+use crate::definition::look::{Colour, Logo, LogoFormat, MAX_LOGO_BYTES, MAX_LOGO_PIXELS, Pixels};
 
 /// The settings that `[report]` describes, without customers' logos. Everything has a default.
 pub(super) fn read(root: &Table<'_>) -> Option<ReportSettings> {
@@ -37,19 +37,50 @@ fn colour(value: &Value<'_>) -> Option<Colour> {
     Some(colour)
 }
 
-/// The logo that `logo = { file = … }` names.
+/// The logo that `logo = { file = …, paper = … }` names. What paper can't show is told at once, and not first by a report.
 pub(super) fn logo(value: &Value<'_>) -> Option<Logo> {
     let table = value.table()?;
     let file = table.need("file", "write where the logo is: logo = { file = \"logo.svg\" }");
+    let paper = table.get_if("paper", |value| picture(value));
     table.finish();
     let file = file?;
-    let path = file.path()?;
-    let bytes = file.accept(bounded(&path).map_err(|error| format!("can't read {}: {error}", path.display())))?;
-    let logo = Logo::of(bytes);
-    if logo.is_none() {
-        file.error(format!("{} is neither SVG nor PNG", path.display()));
+    let bytes = read_file(&file)?;
+    let logo = Logo::of(bytes).map(|logo| Logo { paper: paper.clone().flatten(), ..logo });
+    match &logo {
+        None => file.error(format!("{} is neither SVG nor PNG", file.path()?.display())),
+        Some(logo) if paper.is_some() && logo.pixels().is_none() => match logo.format {
+            LogoFormat::Png => {
+                not_drawn(&file);
+                return None;
+            }
+            LogoFormat::Svg => {
+                let mend = "name a PNG of it too: logo = { file = \"logo.svg\", paper = \"logo.png\" }".to_owned();
+                table.notes.warn(&file.spot, "a PDF can't show an SVG, so only HTML has this logo", Some(mend));
+            }
+        },
+        Some(_) => {}
     }
+    paper?;
     logo
+}
+
+/// The file of a PNG that can be drawn.
+fn picture(value: &Value<'_>) -> Option<Vec<u8>> {
+    let bytes = read_file(value)?;
+    if Pixels::of(&bytes).is_none() {
+        not_drawn(value);
+        return None;
+    }
+    Some(bytes)
+}
+
+fn not_drawn(value: &Value<'_>) {
+    value.error(format!("it is no whole PNG of at most {MAX_LOGO_PIXELS} pixels, so a PDF can't show it"));
+}
+
+fn read_file(value: &Value<'_>) -> Option<Vec<u8>> {
+    let path = value.path()?;
+    value.accept(bounded(&path).map_err(|error| format!("can't read {}: {error}", path.display())))
 }
 
 fn bounded(path: &Path) -> io::Result<Vec<u8>> {

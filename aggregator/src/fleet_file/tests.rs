@@ -96,6 +96,32 @@ fn the_example_is_good_and_says_what_it_seems_to() {
 }
 
 #[test]
+fn a_logo_that_paper_can_not_show_is_told_when_the_file_is_checked() {
+    use crate::definition::look::tests::png;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("logo.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>");
+    write("logo.png", &png(4, 2, png::ColorType::Rgb));
+    write("broken.png", b"\x89PNG\r\n\x1a\nrest");
+    let read = |logo: &str| parse(&format!("[report]\nlogo = {logo}"), &folder.path().join("nines.toml"));
+    let told = |logo: &str| {
+        let (fleet, warnings) = read(logo).unwrap();
+        (fleet.report.logo.unwrap().pixels().is_some(), warnings.len())
+    };
+    assert_eq!(told("{ file = 'logo.png' }"), (true, 0));
+    assert_eq!(told("{ file = 'logo.svg' }"), (false, 1));
+    assert_eq!(told("{ file = 'logo.svg', paper = 'logo.png' }"), (true, 0));
+    for logo in [
+        "{ file = 'broken.png' }",
+        "{ file = 'logo.svg', paper = 'broken.png' }",
+        "{ file = 'logo.png', paper = 'logo.svg' }",
+    ] {
+        let error = read(logo).unwrap_err().to_string();
+        assert!(error.contains("no whole PNG"), "{logo}: {error}");
+    }
+}
+
+#[test]
 fn maintenance_every_week_is_of_the_customers_zone_and_its_days_are_both_in_it() {
     let read = |keys: &str| {
         let window = format!("[[maintenance]]\nservice = 'shop'\nreason = 'agreed'\n{keys}");

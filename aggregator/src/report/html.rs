@@ -9,11 +9,39 @@ use super::drawing::svg;
 use super::paper::{Block, Chart, Kind, Paper, Tone};
 use crate::definition::look::Look;
 
+/// What stands beside a report where it is shown: no part of it, and not printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// What one should know: that a restatement is due, that another revision stands.
+    pub notes: Vec<String>,
+    /// Other places, a line a kind.
+    pub lines: Vec<Line>,
+}
+
+/// Places of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What they are.
+    pub what: &'static str,
+    /// The places.
+    pub places: Vec<Place>,
+}
+
+/// A place that one may go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What it is called.
+    pub words: String,
+    /// Where it is; `None`: here.
+    pub address: Option<String>,
+}
+
 /// The whole file.
-pub(super) fn render(paper: &Paper, look: &Look) -> String {
+pub(super) fn render(paper: &Paper, look: &Look, aside: &Aside) -> String {
     let accent = look.accent();
     let page = Page {
         paper,
+        aside,
         accent: accent.to_string(),
         accent_dark: accent.on_dark().to_string(),
         logo: look.logo.as_ref().map(|logo| logo.data_url()),
@@ -26,6 +54,7 @@ pub(super) fn render(paper: &Paper, look: &Look) -> String {
 #[template(path = "report.html")]
 struct Page<'a> {
     paper: &'a Paper,
+    aside: &'a Aside,
     accent: String,
     accent_dark: String,
     logo: Option<String>,

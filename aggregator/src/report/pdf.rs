@@ -14,7 +14,7 @@ mod write;
 
 use super::model::Report;
 use super::paper::{Paper, Tone};
-use crate::definition::look::{Colour, Look};
+use crate::definition::look::{Colour, Logo, Look};
 use font::{Face, Fonts, Style};
 use sheet::{Kind, Sheet};
 
@@ -32,7 +32,7 @@ const UNSURE: Colour = Colour(0x7a, 0x4f, 0x00);
 pub(super) fn render(paper: &Paper, report: &Report, look: &Look) -> Vec<u8> {
     let fonts = Fonts::new();
     let mut sheet = Sheet::new(&fonts, look.accent());
-    front::lay(&mut sheet, paper);
+    front::lay(&mut sheet, paper, look.logo.as_ref().and_then(Logo::pixels));
     sheet.level = 3;
     for section in &paper.sections {
         sheet.next_page();

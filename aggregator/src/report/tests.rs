@@ -293,6 +293,69 @@ exclusions_by = "Bob"
 }
 
 #[test]
+fn an_objective_is_judged_over_its_own_window_beside_the_reports_time() {
+    let within = shelf(&FLEET.replace("window = \"30d\"", "window = \"1h\""));
+    store(&within, &two_hours(&within));
+    let report = built(&within, &asked(0, 120), 200).unwrap();
+    let service = &report.services[0];
+    let rolling = service.slo_window.as_ref().unwrap();
+    assert_eq!((rolling.from, rolling.to), (Timestamp::from_ms(START + 60 * MINUTE), report.to));
+    assert_eq!((rolling.accounts.total_ms(), rolling.accounts.down_ms), (60 * MINUTE, 5 * MINUTE));
+    assert_eq!((rolling.budget.budget_ms, rolling.verdict), (1_800, Kept::Breached));
+    assert_eq!(service.slo.unwrap().budget_ms, 3_300, "the report's own time is another");
+    let early = built(&within, &asked(0, 65), 200).unwrap();
+    assert_eq!(early.services[0].slo_window.as_ref().unwrap().verdict, Kept::Met);
+}
+
+#[test]
+fn an_objective_reaches_beyond_a_month_but_nobody_who_asks_about_a_day_waits_for_one() {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let shelf = shelf(&FLEET.replace("window = \"30d\"", "window = \"35d\""));
+    store(&shelf, &two_hours(&shelf));
+    let month = ReportRequest { time: Time::Month("2026-10".to_owned()), ..asked(0, 1) };
+    let report = built(&shelf, &month, 60 * 24 * 60).unwrap();
+    let rolling = report.services[0].slo_window.clone().unwrap();
+    let from = report.to.plus_ms(-35 * DAY);
+    assert_eq!((rolling.from, rolling.to), (from, report.to));
+    assert_eq!(report.samples_from, from.plus_ms(-2 * MINUTE), "what it depends on is among the samples used");
+    assert_eq!(rolling.verdict, Kept::Undetermined, "two hours of thirty-five days are known");
+    assert_eq!(verify::arithmetic(&report), []);
+    let day = built(&shelf, &asked(0, 24 * 60), 60 * 24 * 60).unwrap();
+    assert_eq!(day.services[0].slo_window, None);
+    assert_eq!(day.samples_from, Timestamp::from_ms(START - 2 * MINUTE - MINUTE));
+}
+
+#[test]
+fn a_report_that_was_made_before_objectives_had_windows_is_made_again_without() {
+    let shelf = shelf(&FLEET.replace("window = \"30d\"", "window = \"35d\""));
+    store(&shelf, &two_hours(&shelf));
+    let month = ReportRequest { time: Time::Month("2026-10".to_owned()), ..asked(0, 1) };
+    let mut earlier = built(&shelf, &month, 60 * 24 * 60).unwrap();
+    earlier.samples_from = Timestamp::from_ms(START - 3 * MINUTE);
+    let again = shelf.store.read_blocking(|conn| Ok(life::plan_of(&earlier).carried_out(conn))).unwrap().unwrap();
+    assert_eq!((again.services[0].slo_window.as_ref(), again.samples_from), (None, earlier.samples_from));
+}
+
+#[test]
+fn a_rule_is_told_with_its_occurrences_and_its_time_is_set_aside() {
+    let weekly = "[[maintenance]]\nservice = \"shop\"\nweekly = [\"thu 01:10-01:20\"]\nreason = \"agreed\"\n";
+    let shelf = shelf(&format!("{FLEET}{weekly}"));
+    store(&shelf, &two_hours(&shelf));
+    let report = built(&shelf, &asked(0, 120), 200).unwrap();
+    let service = &report.services[0];
+    assert_eq!(service.accounts.excluded_ms, 20 * MINUTE);
+    assert_eq!(service.accounts.down_ms, 0, "the outage lies inside it");
+    let occurrence = &service.maintenance[1];
+    assert_eq!(
+        (occurrence.from, occurrence.to.since(occurrence.from)),
+        (Timestamp::from_ms(START + 70 * MINUTE), 10 * MINUTE)
+    );
+    let page = page(&report);
+    assert!(page.contains("Every week") && page.contains("Thu 01:10–01:20") && page.contains("before, as a rule"));
+    assert_eq!(report.basis[0].maintenance[1].weekly, occurrence.weekly, "so that it can be made again");
+}
+
+#[test]
 fn a_month_is_the_customers() {
     let shelf = shelf(&FLEET.replace("\"UTC\"", "\"Europe/Berlin\""));
     let request = ReportRequest { time: Time::Month("2026-10".to_owned()), ..asked(0, 1) };

@@ -1,5 +1,6 @@
 //! `/report/CUSTOMER/2026-10`, and with the ending `.json`, `.pdf`, `.md` or `.csv`: the report of a month, in the
-//! report's own renderings. `2026-10.days.csv` is the table of that name.
+//! report's own renderings. `2026-10.days.csv` is the table of that name, `2026-10-r1` a frozen revision. The page tells
+//! beside the report what is due, which revisions there are, and in which other forms it comes.
 //!
 //! A report reads a whole month, so one is built at a time and whoever comes meanwhile waits a little: a crowd
 //! can't take the machine from the probes.
@@ -20,7 +21,8 @@ use super::pages::{PageError, refusal};
 use crate::definition::look::Look;
 use crate::report::csv::{self, Table};
 use crate::report::life::{self, Standing};
-use crate::report::{Format, ReportError, ReportRequest, Time};
+use crate::report::{self, Aside, Format, Line, Place, ReportError, ReportRequest, Time};
+use crate::store::reports;
 
 /// Reports that are built at one time.
 pub(super) const MAX_BUILDS: usize = 1;
@@ -28,17 +30,19 @@ pub(super) const MAX_BUILDS: usize = 1;
 pub(super) const TURN: Duration = Duration::from_secs(10);
 
 pub(super) async fn month(State(web): State<Web>, Path((customer, file)): Path<(String, String)>) -> Response {
-    let (month, wanted) = asked(&file);
+    let (name, wanted) = asked(&file);
+    let (month, revision) = revision_of(name);
     let unknown = || PageError::Unknown(format!("report {customer}/{file}"));
     let Ok(customer) = customer.parse::<CustomerId>() else { return refusal(&web, &unknown()) };
     let Ok(Ok(turn)) = tokio::time::timeout(TURN, web.builds.clone().acquire_owned()).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "30")], "other reports are being made\n")
             .into_response();
     };
-    match build(&web, customer, month, turn).await {
-        Ok(standing) => {
+    match build(&web, customer, (month, revision), turn).await {
+        Ok((standing, revisions)) => {
             let look = web.running.fleet.borrow().report.look(&standing.report.customer);
-            rendered(&standing, wanted, (&file, &look))
+            let aside = || aside(&standing, month, &revisions);
+            rendered(&standing, wanted, (&file, &look), aside)
         }
         Err(ReportError::Store(error)) => refusal(&web, &PageError::Store(error)),
         Err(
@@ -78,12 +82,19 @@ fn asked(file: &str) -> (&str, Wanted) {
     }
 }
 
+/// The month and the revision of `2026-10-r1`; without a revision, the one that stands.
+fn revision_of(name: &str) -> (&str, Option<u32>) {
+    let named = name.rsplit_once("-r").and_then(|(month, revision)| Some((month, revision.parse().ok()?)));
+    named.map_or((name, None), |(month, revision)| (month, Some(revision)))
+}
+
+/// The report, and every revision of its month, in order.
 async fn build(
     web: &Web,
     customer: CustomerId,
-    month: &str,
+    (month, revision): (&str, Option<u32>),
     turn: OwnedSemaphorePermit,
-) -> Result<Standing, ReportError> {
+) -> Result<(Standing, Vec<u32>), ReportError> {
     let now = web.running.clock.now();
     let request = ReportRequest {
         environment: web.running.fleet.borrow().environment.clone(),
@@ -91,22 +102,67 @@ async fn build(
         service: None,
         time: Time::Month(month.to_owned()),
     };
+    let month = month.to_owned();
     let job = move |conn: &Connection| {
         // The turn ends when the work does, not when the one who asked goes away.
         let _turn = turn;
-        Ok(life::standing(conn, &request, None, now))
+        let standing = match life::standing(conn, &request, revision, now) {
+            Ok(standing) => standing,
+            Err(error) => return Ok(Err(error)),
+        };
+        let theirs = reports::list(conn, Some(&standing.report.customer))?;
+        let revisions = theirs.into_iter().filter(|kept| kept.month == month).map(|kept| kept.revision);
+        let mut revisions: Vec<u32> = revisions.collect();
+        revisions.sort_unstable();
+        Ok(Ok((standing, revisions)))
     };
     web.running.store.read(job).await?
 }
 
-fn rendered(standing: &Standing, wanted: Wanted, (file, look): (&str, &Look)) -> Response {
+/// What is told beside the report on its page.
+fn aside(standing: &Standing, month: &str, revisions: &[u32]) -> Aside {
+    let (customer, shown) = (&standing.report.customer, standing.report.revision);
+    let frozen = standing.kept.is_some();
+    let mut notes = Vec::new();
+    if let Some(due) = &standing.due {
+        notes.push(format!(
+            "A restatement of this report is due: {}. Until somebody asks for it, this revision stands.",
+            nines_shared::sample::detail(&due.to_string())
+        ));
+    }
+    if let Some(last) = revisions.last().filter(|last| frozen && **last != shown) {
+        notes.push(format!("This revision was replaced: revision {last} stands."));
+    }
+    let address = |name: &str| format!("/report/{customer}/{name}");
+    let named = |revision: u32| format!("{month}-r{revision}");
+    let this = if frozen { named(shown) } else { month.to_owned() };
+    let forms = [("PDF", "pdf"), ("CSV", "csv"), ("Markdown", "md"), ("JSON", "json")];
+    let forms = forms.map(|(words, ending)| {
+        let address = Some(address(&format!("{this}.{ending}")));
+        Place { words: words.to_owned(), address }
+    });
+    let mut lines = vec![Line { what: "This report as", places: forms.into() }];
+    if !revisions.is_empty() {
+        let place = |revision: &u32| {
+            let elsewhere = !frozen || *revision != shown;
+            Place { words: revision.to_string(), address: elsewhere.then(|| address(&named(*revision))) }
+        };
+        lines.push(Line { what: "Revisions", places: revisions.iter().map(place).collect() });
+    }
+    Aside { notes, lines }
+}
+
+fn rendered(standing: &Standing, wanted: Wanted, (file, look): (&str, &Look), aside: impl Fn() -> Aside) -> Response {
     let format = match wanted {
         Wanted::Table(table) => {
             return kept(file, "text/csv; charset=utf-8", csv::render(&standing.report, table).into_bytes());
         }
         Wanted::Whole(format) => format,
     };
-    let bytes = standing.written(format, look);
+    let bytes = match format {
+        Format::Html => report::page(&standing.report, look, &aside()),
+        Format::Json | Format::Pdf | Format::Csv | Format::Md => standing.written(format, look),
+    };
     match format {
         Format::Json => ([(CONTENT_TYPE, "application/json")], bytes).into_response(),
         Format::Html => {

@@ -14,7 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::report::life::{self, Drafted, Month, Wish};
 use crate::running::Running;
+use crate::store::reports::Restated;
 use crate::store::{Store, definitions, samples};
 
 /// 2026-11-22T13:00:00Z.
@@ -289,6 +291,43 @@ async fn a_months_report_comes_in_every_format_by_its_ending() {
     for ending in ["docx", "nothing.csv", "days.pdf"] {
         assert_eq!(served.get(&format!("/report/acme/2026-11.{ending}")).await.status, 404, "{ending}");
     }
+}
+
+#[tokio::test]
+async fn a_report_says_beside_it_what_is_due_and_which_revisions_there_are() {
+    let served = serve().await;
+    served.take(last(24), Outcome::Up).await;
+    let keep = async |wish: Wish, at: Timestamp| {
+        let (environment, customer, month) = ("test".to_owned(), "acme".parse().unwrap(), "2026-11".to_owned());
+        let month = Month { environment, customer, month };
+        let made = served.running.store.read(move |conn| Ok(life::draft(conn, &month, &wish, None, at))).await;
+        let Drafted::Ready(draft) = made.unwrap().unwrap() else { panic!("nothing was made") };
+        served.running.store.write(move |tx| life::keep(tx, &draft)).await.unwrap();
+    };
+    let page = async |name: &str| served.get(&format!("/report/acme/{name}")).await.body;
+    let fresh = page("2026-11").await;
+    assert!(fresh.contains("/report/acme/2026-11.pdf") && !fresh.contains("Revisions"), "{fresh}");
+    let later = NOW.plus_ms(20 * 24 * HOUR);
+    served.running.clock.set(later);
+    keep(Wish::Freeze, later).await;
+    assert!(!page("2026-11").await.contains("is due"));
+
+    served.take(Span::new(NOW, NOW.plus_ms(HOUR)), Outcome::Down).await;
+    let due = page("2026-11").await;
+    assert!(due.contains("A restatement of this report is due: 120 samples arrived late."), "{due}");
+    keep(Wish::Restate(Restated { reason: "late".to_owned(), by: "ann".to_owned() }), later).await;
+    let (first, second) = (page("2026-11-r1").await, page("2026-11").await);
+    assert!(
+        first.contains("This revision was replaced: revision 2 stands.")
+            && first.contains("/report/acme/2026-11-r1.pdf")
+    );
+    assert!(
+        second.contains("<a href=\"/report/acme/2026-11-r1\">1</a> <b>2</b>") && !second.contains("is due"),
+        "{second}"
+    );
+    let frozen = served.get("/report/acme/2026-11-r1.json").await.body;
+    assert!(!frozen.contains("aside") && frozen.contains("\"revision\": 1"));
+    assert_eq!(served.get("/report/acme/2026-11-r3").await.status, 404);
 }
 
 #[tokio::test]

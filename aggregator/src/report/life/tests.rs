@@ -241,6 +241,30 @@ fn what_is_to_be_frozen_is_a_whole_month_that_is_complete_and_not_frozen_yet() {
     assert_eq!(to_be(&request, at(END + 72 * 60)), None);
 }
 
+#[test]
+fn a_published_month_is_there_in_every_form_and_every_table_and_each_is_signed() {
+    use crate::report::{files, sign};
+    let (shelf, _none) = frozen(|_| false);
+    let folder = tempfile::tempdir().unwrap();
+    let key = sign::Key::at(&folder.path().join("key")).unwrap();
+    let standing = standing_of(&shelf, None, at(END * 2));
+    let written = files::publish(folder.path(), &standing, "2026-10", (&key, &Look::default())).unwrap();
+    let mut names: Vec<&str> = written.iter().map(|written| written.file.as_str()).collect();
+    assert_eq!(names.last(), Some(&"acme-2026-10-r1.json"), "where it is, the others are");
+    names.sort_unstable();
+    let endings =
+        ["csv", "days.csv", "html", "json", "latency.csv", "maintenance.csv", "md", "outages.csv", "pdf", "slots.csv"];
+    assert_eq!(names, endings.map(|ending| format!("acme-2026-10-r1.{ending}")));
+    let public: sign::PublicKey = key.public().to_string().parse().unwrap();
+    for file in &written {
+        let path = folder.path().join(&file.file);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(fingerprint::of(&bytes), file.digest);
+        let signature = std::fs::read_to_string(sign::beside(&path)).unwrap();
+        assert!(public.verify(&bytes, &signature).unwrap().contains("revision 1 final"), "{}", file.file);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 

@@ -130,7 +130,7 @@ pub(super) fn maintenance(service: &ServiceReport, zone: Zone<'_>) -> Vec<Block>
                 Some(weekly) => {
                     let occurrences: Vec<_> = service.maintenance[index..].iter().filter(same).collect();
                     rows.push(rule(weekly, &occurrences));
-                    rows.extend(occurrences.iter().map(|of| row(of, ("as above".into(), ""), zone)));
+                    rows.extend(occurrences.iter().map(|of| row(of, ("".into(), ""), zone)));
                 }
             }
         }

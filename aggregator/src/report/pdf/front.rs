@@ -1,17 +1,26 @@
 //! The first page: read in a minute.
 
+use std::sync::Arc;
+
 use super::font::{Face, Style};
-use super::sheet::{Kind, Sheet, WIDTH};
+use super::sheet::{Kind, MARGIN, Shape, Sheet, WIDTH};
 use super::{SOFT, blocks, toned};
+use crate::definition::look::Pixels;
 use crate::report::paper::Paper;
 
 /// Facts beside each other.
 const ACROSS: usize = 3;
 
-pub(super) fn lay(sheet: &mut Sheet<'_>, paper: &Paper) {
+/// The room of a logo: beside the first line, on the right.
+const LOGO: (f32, f32) = (150.0, 30.0);
+
+pub(super) fn lay(sheet: &mut Sheet<'_>, paper: &Paper, logo: Option<Pixels>) {
     let accent = sheet.accent;
     sheet.y = 48.0;
     sheet.rule(accent, 2.5);
+    if let Some(pixels) = logo {
+        picture(sheet, pixels);
+    }
     sheet.y += 15.0;
     paragraph(sheet, &format!("Service level report  ·  {}", paper.customer), Style::new(Face::Regular, 9.5, SOFT));
     sheet.y += 5.0;
@@ -24,6 +33,16 @@ pub(super) fn lay(sheet: &mut Sheet<'_>, paper: &Paper) {
     facts(sheet, paper);
     sheet.y += 12.0;
     blocks::lay(sheet, &paper.front.blocks);
+}
+
+/// As large as there is room, in its own proportions. The customer's name stands beside it, so it is for the eye only.
+#[expect(clippy::cast_precision_loss, reason = "a logo has fewer pixels than a float can count")]
+fn picture(sheet: &mut Sheet<'_>, pixels: Pixels) {
+    let (width, height) = (pixels.width as f32, pixels.height as f32);
+    let scale = (LOGO.0 / width).min(LOGO.1 / height);
+    let size = (width * scale, height * scale);
+    let at = (MARGIN + WIDTH - size.0, sheet.y + 8.0);
+    sheet.put(Shape::Picture { at, size, pixels: Arc::new(pixels) }, None);
 }
 
 fn paragraph(sheet: &mut Sheet<'_>, text: &str, style: Style) {

@@ -2,9 +2,11 @@
 //!
 //! Lengths are points; x counts from the left margin, y from the top of the page.
 
+use std::sync::Arc;
+
 use super::font::{Fonts, Style};
 use super::{LINE, SOFT};
-use crate::definition::look::Colour;
+use crate::definition::look::{Colour, Pixels};
 use crate::report::drawing::Point;
 
 /// A4.
@@ -71,6 +73,8 @@ pub(super) enum Shape {
     Fill(Vec<(f32, f32)>, Colour),
     /// Strokes.
     Strokes { lines: Vec<Vec<(f32, f32)>>, ink: Colour, width: f32, dashed: bool },
+    /// From its upper left corner.
+    Picture { at: (f32, f32), size: (f32, f32), pixels: Arc<Pixels> },
 }
 
 /// A place that leads to a section.

@@ -7,7 +7,8 @@ use krilla::annotation::{Annotation, LinkAnnotation, Target};
 use krilla::color::rgb;
 use krilla::configure::{Accessibility, Archival, Configuration, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
-use krilla::geom::{Path, PathBuilder, Point, Rect};
+use krilla::geom::{Path, PathBuilder, Point, Rect, Size, Transform};
+use krilla::image::Image;
 use krilla::metadata::{DateTime, Metadata};
 use krilla::num::NormalizedF32;
 use krilla::outline::{Outline, OutlineNode};
@@ -127,6 +128,14 @@ fn draw(surface: &mut Surface<'_>, run: &[Mark], fonts: &Fonts) {
                     ..Stroke::default()
                 }));
                 draw_path(surface, lines, false);
+            }
+            Shape::Picture { at: (x, y), size: (width, height), pixels } => {
+                let image = Image::from_rgba8(pixels.rgba.clone(), pixels.width, pixels.height);
+                if let Some(size) = Size::from_wh(*width, *height) {
+                    surface.push_transform(&Transform::from_translate(*x, *y));
+                    surface.draw_image(image, size);
+                    surface.pop();
+                }
             }
         }
     }

@@ -197,16 +197,20 @@ fn html_and_markdown_say_in_every_cell_what_the_report_says() {
     assert_eq!(read_markdown(&text(&report, Format::Md)), said);
 }
 
+fn read_pdf(report: &Report, options: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.pdf");
+    std::fs::write(&file, render(report, Format::Pdf, &Look::default())).unwrap();
+    let mut command = Command::new("pdftotext");
+    let read = command.args(["-raw", "-enc", "UTF-8"]).args(options).arg(&file).arg("-").stderr(Stdio::null()).output();
+    String::from_utf8(read.expect("pdftotext is installed").stdout).unwrap()
+}
+
 #[test]
 #[ignore = "wants pdftotext (poppler-utils): tests/run installs it"]
 fn paper_says_in_every_cell_what_the_report_says() {
     let report = awkward();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("report.pdf");
-    std::fs::write(&file, render(&report, Format::Pdf, &Look::default())).unwrap();
-    let read =
-        Command::new("pdftotext").args(["-raw", "-enc", "UTF-8"]).arg(&file).arg("-").stderr(Stdio::null()).output();
-    let text = String::from_utf8(read.expect("pdftotext is installed").stdout).unwrap();
+    let text = read_pdf(&report, &[]);
     // Where a line or a word breaks is the paper's affair.
     let bare = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
     let text = bare(&text);
@@ -294,6 +298,62 @@ fn a_report_of_many_services_and_regions_is_told_on_as_many_pages_as_it_takes() 
         .collect();
     assert!(is_archival(&render(&report, Format::Pdf, &Look::default())));
     assert_eq!(read_html(&text(&report, Format::Html)), said(&report));
+}
+
+#[test]
+fn what_is_no_contract_says_so_in_every_form_for_people() {
+    let shelf = filled();
+    let stands = built(&shelf, &asked(0, 120), 200).unwrap();
+    let policy = ["degraded=down".parse().unwrap()];
+    let report = shelf.store.read_blocking(|conn| Ok(what_if::build(conn, &stands, &policy))).unwrap().unwrap();
+    for format in [Format::Html, Format::Md] {
+        let (marked, plain) = (text(&report, format), text(&stands, format));
+        for mark in ["WHAT IF: not what the contract says", "WHAT IF degraded=down", "What if: "] {
+            assert!(marked.contains(mark) && !plain.contains(mark), "{format:?}: {mark}");
+        }
+    }
+    // On paper the sentence is a part of what the file says of itself, which is not compressed.
+    let pdf = |report: &Report| String::from_utf8_lossy(&render(report, Format::Pdf, &Look::default())).into_owned();
+    assert!(pdf(&report).contains("What if: ") && !pdf(&stands).contains("What if: "));
+}
+
+#[test]
+#[ignore = "wants pdftotext (poppler-utils): tests/run installs it"]
+fn paper_says_on_its_first_page_what_is_no_contract() {
+    let shelf = filled();
+    let stands = built(&shelf, &asked(0, 120), 200).unwrap();
+    let policy = ["degraded=down".parse().unwrap()];
+    let report = shelf.store.read_blocking(|conn| Ok(what_if::build(conn, &stands, &policy))).unwrap().unwrap();
+    let page = squeezed(&read_pdf(&report, &["-l", "1"]));
+    assert!(page.contains("WHAT IF: not what the contract says") && page.contains("WHAT IF degraded=down"), "{page}");
+}
+
+#[test]
+fn no_form_prints_a_figure_above_the_true_one() {
+    let mut report = awkward();
+    let sla = report.services[0].sla.as_mut().unwrap();
+    (sla.objective_ppm, sla.measured_ppm) = (999_991, Some(999_998));
+    for format in [Format::Html, Format::Md, Format::Csv] {
+        let text = text(&report, format).replace('\u{202f}', " ");
+        assert!(text.contains("99.9998 %"), "{format:?} floors");
+        assert!(!text.contains("99.9999 %"), "{format:?} does not round up");
+    }
+}
+
+#[test]
+fn a_logo_of_pixels_is_on_paper_which_stays_archival_and_the_same() {
+    use crate::definition::look::tests::png;
+    let report = awkward();
+    let plain = render(&report, Format::Pdf, &Look::default());
+    for kind in [png::ColorType::Rgba, png::ColorType::Rgb, png::ColorType::Grayscale] {
+        let look = Look { accent: None, logo: Logo::of(png(60, 20, kind)) };
+        let paper = render(&report, Format::Pdf, &look);
+        assert!(is_archival(&paper) && paper == render(&report, Format::Pdf, &look), "{kind:?}");
+        let pictures = |pdf: &[u8]| pdf.windows(14).filter(|window| *window == b"/Subtype/Image").count();
+        assert!(pictures(&plain) < pictures(&paper), "{kind:?}");
+    }
+    let svg = Look { accent: None, logo: Logo::of(b"<svg/>".to_vec()) };
+    assert_eq!(render(&report, Format::Pdf, &svg), plain, "an SVG is no picture on paper");
 }
 
 #[test]
