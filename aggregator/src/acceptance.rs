@@ -11,6 +11,7 @@ use nines_shared::sample::{Sample, SampleKind};
 use nines_shared::time::Timestamp;
 use nines_shared::wire::MAX_FUTURE_MS;
 
+use crate::confirm::ASK_MS;
 use crate::uptime::CheckVersion;
 
 /// How old a sample from a probe may be, in ms: 400 days. Its spool would long have overflowed.
@@ -62,12 +63,14 @@ pub enum Unacceptable {
         max_age_ms: i64,
     },
     /// It started long before or after it was to.
-    #[error("started_at {started_at} is more than {MAX_LATENESS_MS} ms from scheduled_at {scheduled_at}")]
+    #[error("started_at {started_at} is more than {max_ms} ms from scheduled_at {scheduled_at}")]
     Lateness {
         /// When it was scheduled.
         scheduled_at: Timestamp,
         /// When it started.
         started_at: Timestamp,
+        /// How far apart they may lie.
+        max_ms: i64,
     },
     /// It is planned, but no version of the check plans it.
     #[error(
@@ -125,6 +128,11 @@ impl Acceptance {
         }
         self.judge_times(sample, now)?;
         let at = sample.scheduled_at;
+        // An extra sample fills no slot that it could be late for: it was to start now, or within an interval at most.
+        let longest = versions.iter().map(|version| version.check.interval_ms).max().unwrap_or(0).max(ASK_MS);
+        if sample.kind == SampleKind::Extra {
+            judge_lateness(sample, longest)?;
+        }
         if sample.kind == SampleKind::Planned && !cadences.any(|cadence| cadence.is_due(at)) {
             return Err(Unacceptable::NoSlot { check: check.clone(), region: region.clone(), at });
         }
@@ -141,11 +149,14 @@ impl Acceptance {
         if self.max_age_ms < now.since(scheduled_at) {
             return Err(Unacceptable::TooOld { at: scheduled_at, max_age_ms: self.max_age_ms });
         }
-        if MAX_LATENESS_MS < sample.lateness_ms().saturating_abs() {
-            return Err(Unacceptable::Lateness { scheduled_at, started_at });
-        }
-        Ok(())
+        judge_lateness(sample, MAX_LATENESS_MS)
     }
+}
+
+fn judge_lateness(sample: &Sample, max_ms: i64) -> Result<(), Unacceptable> {
+    let (scheduled_at, started_at) = (sample.scheduled_at, sample.started_at);
+    let late = max_ms < sample.lateness_ms().saturating_abs();
+    if late { Err(Unacceptable::Lateness { scheduled_at, started_at, max_ms }) } else { Ok(()) }
 }
 
 fn judge_content(sample: &Sample) -> Result<(), Unacceptable> {
@@ -202,6 +213,19 @@ mod tests {
             }),
             "accepted"
         );
+    }
+
+    #[test]
+    fn an_extra_sample_starts_within_an_interval_of_when_it_was_to() {
+        let extra = |late_ms| {
+            code(|sample| {
+                sample.kind = SampleKind::Extra;
+                sample.started_at = sample.scheduled_at.plus_ms(late_ms);
+            })
+        };
+        assert_eq!([-60_000, -60_001].map(extra), ["accepted", "lateness"]);
+        let planned = |late_ms| code(|sample| sample.started_at = sample.scheduled_at.plus_ms(late_ms));
+        assert_eq!([-60_001].map(planned), ["accepted"]);
     }
 
     #[test]

@@ -27,6 +27,18 @@ pub struct Counters {
     pub samples_duplicate: Counter,
     /// Batches refused with a 4xx.
     pub batches_refused: Counter,
+    /// Asks made: another region was to confirm what one saw.
+    pub asks_made: Counter,
+    /// Asks not made because the target or the probe that accuses has had its share.
+    pub asks_refused: Counter,
+    /// Asks not made because no probe of the region listens.
+    pub asks_unheard: Counter,
+    /// Asks answered by a sample.
+    pub asks_answered: Counter,
+    /// How long those answers took together, from ask to sample stored, in ms.
+    pub asks_answered_ms: Counter,
+    /// Asks that no sample answered in time.
+    pub asks_expired: Counter,
     /// Ticks of the evaluator that went well: it lives while they grow.
     pub ticks: Counter,
     /// Evaluations done.

@@ -1,4 +1,4 @@
-//! The probes' door: mutual TLS, enrolment, ingest, assignments.
+//! The probes' door: mutual TLS, enrolment, ingest, assignments, asks.
 //!
 //! Who a probe is comes from its certificate and from nowhere else, and is looked up at every request.
 //! A batch is taken whole or refused whole; it is acknowledged only after its samples are committed and
@@ -7,6 +7,7 @@
 
 mod admission;
 mod answer;
+mod asks;
 mod assignment;
 pub mod authority;
 mod body;
@@ -15,6 +16,7 @@ mod ingest;
 mod join;
 mod known;
 pub mod limits;
+mod long_poll;
 mod peer;
 #[cfg(test)]
 mod tests;
@@ -25,12 +27,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use nines_shared::wire::{ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH};
+use nines_shared::wire::{ASKS_PATH, ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::running::Running;
 use answer::Refused;
+use asks::Desk;
 use assignment::Assignments;
 use authority::{Authority, AuthorityError};
 use known::Known;
@@ -44,6 +47,7 @@ struct Gateway {
     limits: Limits,
     known: Known,
     assignments: Assignments,
+    desk: Desk,
     /// Places for batches being taken apart.
     at_work: Semaphore,
 }
@@ -63,6 +67,7 @@ pub async fn run(
         authority,
         known: Known::default(),
         assignments: Assignments::default(),
+        desk: Desk::new(&running),
         at_work: Semaphore::new(limits.batches_at_work),
         limits,
         running,
@@ -76,6 +81,7 @@ fn router(gateway: Gateway) -> Router {
     Router::new()
         .route(JOIN_PATH, post(join::join))
         .route(ASSIGNMENT_PATH, get(assignment::assignment))
+        .route(ASKS_PATH, get(asks::asks))
         .route(BATCHES_PATH, post(ingest::batches))
         .fallback(async || Refused::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path"))
         .method_not_allowed_fallback(async || {

@@ -5,6 +5,7 @@ pub mod acceptance;
 pub mod alert;
 pub mod archive;
 pub mod cli;
+pub mod confirm;
 pub mod control;
 pub mod counters;
 pub mod definition;

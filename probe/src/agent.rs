@@ -1,4 +1,4 @@
-//! The agent: assignment, schedule, dispatch, spool and uplink, wired together.
+//! The agent: assignment, asks, schedule, dispatch, spool and uplink, wired together.
 //!
 //! Owns their lives and their order: what makes samples ends first, then what ships them, then the spool.
 //! No globals: many agents may run in one process, each with a state directory of its own.
@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use nines_shared::time::Clock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::asks::Listen;
 use crate::assignment::{self, Poll, Work};
 use crate::canary::{CANARY_EVERY, Canaries};
 use crate::clock_watch::ClockWatch;
-use crate::dispatch::{self, FINISH_GRACE, Kit};
+use crate::dispatch::{self, FINISH_GRACE, Kit, MAX_ASKED};
 use crate::identity::{Identity, IdentityError};
 use crate::link::Link;
 use crate::probe_file::Settings;
@@ -75,14 +76,18 @@ async fn live(
     let (telling, work) = watch::channel(Arc::new(cached));
     let delivered = CancellationToken::new();
     let poll = poll(settings, &identity, &kit, telling);
+    let (handing, asks) = mpsc::channel(MAX_ASKED);
+    let listen = Listen { link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)), handing };
     let uplink = uplink(settings, identity, &kit);
     let mut polling = AbortOnDropHandle::new(tokio::spawn(poll.run()));
+    let mut listening = AbortOnDropHandle::new(tokio::spawn(listen.run()));
     let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
     let _minding = AbortOnDropHandle::new(tokio::spawn(mind(Arc::clone(&kit.canaries))));
     tokio::select! {
-        () = dispatch::run(kit, work, stop) => {}
+        () = dispatch::run(kit, work, asks, stop) => {}
         () = spool.ended() => return Err(AgentError::Broken(settings.state.clone())),
         _ = &mut polling => return Err(AgentError::Fault("assignment poll")),
+        _ = &mut listening => return Err(AgentError::Fault("asks")),
         _ = &mut shipping => return Err(AgentError::Fault("uplink")),
     }
     delivered.cancel();
@@ -101,6 +106,7 @@ fn kit(settings: &Settings, identity: &Identity, spool: &Spool, clock: Clock) ->
         canaries: Arc::new(Canaries::new(settings.canaries.clone(), settings.vantage.source)),
         tally: Arc::default(),
         permits: Arc::new(Semaphore::new(dispatch::permits())),
+        hurry: Arc::default(),
     }
 }
 
@@ -118,6 +124,7 @@ fn uplink(settings: &Settings, identity: Identity, kit: &Kit) -> Uplink {
     Uplink {
         link: Link::new(&settings.aggregator, identity.tls),
         spool: kit.spool.clone(),
+        hurry: Arc::clone(&kit.hurry),
         probe: identity.probe,
         vitals: Vitals {
             boot_id: boot_id(),

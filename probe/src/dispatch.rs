@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use nines_shared::id::{CheckId, ProbeId, RegionId};
 use nines_shared::sample::{Outcome, Reason, Sample};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asks::Asked;
 use crate::assignment::Work;
 use crate::canary::Canaries;
 use crate::clock_watch::{ClockWatch, Reading};
@@ -36,6 +37,9 @@ const MAX_SLEEP: Duration = Duration::from_millis(500);
 pub const FINISH_GRACE: Duration = Duration::from_secs(3);
 /// The most endings that wait to be noted; more wait in their tasks.
 const MAX_ENDINGS: usize = 1_024;
+
+/// The most answers to asks that wait or run at one time; further asks are dropped, which only costs their haste.
+pub const MAX_ASKED: usize = 256;
 
 /// What every check that runs has in common.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub struct Kit {
     pub tally: Arc<Tally>,
     /// How many checks may run at once.
     pub permits: Arc<Semaphore>,
+    /// Told when a sample is in the spool that somebody waits for.
+    pub hurry: Arc<Notify>,
 }
 
 /// A check that was begun has ended.
@@ -72,12 +78,20 @@ struct Dispatch {
     endings: mpsc::Sender<Ending>,
     /// Cancelled when running checks must end.
     cut: CancellationToken,
+    /// Places for answers to asks.
+    answering: Arc<Semaphore>,
 }
 
-/// Runs every slot of `work` until `stop`, then waits for what runs, at most [`FINISH_GRACE`].
-pub async fn run(kit: Arc<Kit>, mut work: watch::Receiver<Arc<Work>>, stop: CancellationToken) {
+/// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most [`FINISH_GRACE`].
+pub async fn run(
+    kit: Arc<Kit>,
+    mut work: watch::Receiver<Arc<Work>>,
+    mut asks: mpsc::Receiver<Asked>,
+    stop: CancellationToken,
+) {
     let (endings, mut ended) = mpsc::channel(MAX_ENDINGS);
-    let dispatch = Dispatch { kit, tasks: TaskTracker::new(), endings, cut: CancellationToken::new() };
+    let answering = Arc::new(Semaphore::new(MAX_ASKED));
+    let dispatch = Dispatch { kit, tasks: TaskTracker::new(), endings, cut: CancellationToken::new(), answering };
     let clock = Arc::clone(&dispatch.kit.clock);
     let mut last = clock.read();
     let mut schedule = Schedule::new(dispatch.kit.region.clone(), last.now);
@@ -91,6 +105,7 @@ pub async fn run(kit: Arc<Kit>, mut work: watch::Receiver<Arc<Work>>, stop: Canc
             biased;
             () = stop.cancelled() => {}
             Some(ending) = ended.recv() => note(&mut schedule, ending, &mut ended, reading),
+            Some(asked) = asks.recv() => dispatch.answer(&mut schedule, &asked, clock.read()),
             Ok(()) = work.changed() => dispatch.assign(&mut schedule, &work.borrow_and_update()),
             () = tokio::time::sleep(until_due(&schedule, &clock)) => {}
         }
@@ -130,7 +145,7 @@ impl Dispatch {
         let mut overruns = Vec::new();
         for due in look.due {
             match due.action {
-                Action::Run => self.start(due),
+                Action::Run => self.start(due, None),
                 Action::Overrun => overruns.push(due),
             }
         }
@@ -140,13 +155,34 @@ impl Dispatch {
         }
     }
 
-    /// At most two tasks of one check wait or run at a time, since a slot's latest start and timeout lie
-    /// before the next slot's: so the assignment bounds how many there are.
-    fn start(&self, due: Due) {
+    /// Runs what is asked, where it is a check of ours (INV-10), still wanted, and there is room.
+    fn answer(&self, schedule: &mut Schedule, asked: &Asked, reading: Reading) {
+        let left = asked.until.saturating_duration_since(Instant::now());
+        let dropped = |why| tracing::warn!(check = %asked.check, at = %asked.at, why, "ask.dropped");
+        if left.is_zero() {
+            return dropped("it came too late");
+        }
+        if !reading.trusted {
+            return dropped("our clock is in doubt, and the answer would say nothing");
+        }
+        let Ok(place) = Arc::clone(&self.answering).try_acquire_owned() else {
+            return dropped("too many are being answered");
+        };
+        let latest_start = reading.now.plus_ms(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
+        match schedule.asked(&asked.check, asked.at, latest_start) {
+            Some(due) => self.start(due, Some(place)),
+            None => dropped("the assignment has no such check"),
+        }
+    }
+
+    /// At most two tasks of one check's slots wait or run at a time, since a slot's latest start and timeout lie
+    /// before the next slot's: so the assignment bounds how many there are, and [`MAX_ASKED`] what is asked besides.
+    fn start(&self, due: Due, place: Option<OwnedSemaphorePermit>) {
         let (kit, endings, cut) = (Arc::clone(&self.kit), self.endings.clone(), self.cut.clone());
         self.tasks.spawn(async move {
             let check = due.check.id.clone();
             let outcome = take::take(&kit, &due, &cut).await;
+            drop(place);
             // The loop may have stopped; then nobody asks.
             let _noted = endings.send(Ending { check, outcome }).await;
         });
@@ -166,7 +202,7 @@ async fn name_overruns(kit: &Kit, overruns: &[Due], reading: Reading) {
     kit.tally.miss(overruns.len() as u64);
     tracing::warn!(slots = overruns.len(), "dispatch.overrun");
     let samples: Vec<Sample> = overruns.iter().map(|due| judge::not_run(kit, due, reading, Reason::Overrun)).collect();
-    take::keep(kit, &samples).await;
+    take::keep(kit, &samples, false).await;
 }
 
 #[cfg(test)]

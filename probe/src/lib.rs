@@ -1,6 +1,7 @@
 //! The agent on an edge VM: turns slots into samples and never loses one. `docs/ARCHITECTURE.md` is the map.
 
 pub mod agent;
+pub mod asks;
 pub mod assignment;
 pub mod canary;
 pub mod cli;

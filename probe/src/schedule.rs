@@ -11,6 +11,7 @@
 //! - While a region fails, and for two intervals after it recovers, extra samples are due every
 //!   `recheck` after the slot. They are not owed: one that would be late or would meet a running check
 //!   is let go.
+//! - What the aggregator asks is an extra sample too, of a check that we have and of no other.
 
 mod lived;
 
@@ -44,6 +45,10 @@ pub struct Due {
     pub kind: SampleKind,
     /// The slot, or when the extra sample was to start.
     pub scheduled_at: Timestamp,
+    /// One that has not begun by then is given up.
+    pub latest_start: Timestamp,
+    /// Somebody waits for it: the region fails, recovers or is asked.
+    pub urgent: bool,
     /// What to do about it.
     pub action: Action,
 }
@@ -162,6 +167,15 @@ impl Schedule {
         look
     }
 
+    /// The extra sample that the aggregator asks of `check`, with its own `scheduled_at`; `None` where the check is not of
+    /// the assignment. It runs beside whatever of the check runs already, which began before it was asked.
+    pub fn asked(&mut self, check: &CheckId, scheduled_at: Timestamp, latest_start: Timestamp) -> Option<Due> {
+        let entry = &mut self.entries[*self.places.get(check)?];
+        entry.running += 1;
+        let (check, kind) = (Arc::clone(&entry.check), SampleKind::Extra);
+        Some(Due { check, kind, scheduled_at, latest_start, urgent: true, action: Action::Run })
+    }
+
     /// Notes that a check which [`Schedule::look`] said to run has ended with `outcome`, at `now`.
     pub fn ended(&mut self, check: &CheckId, outcome: Outcome, now: Timestamp) {
         let Some(&index) = self.places.get(check) else { return };
@@ -274,7 +288,13 @@ impl Entry {
         }
         self.running += u32::from(in_time);
         let action = if in_time { Action::Run } else { Action::Overrun };
-        look.due.push(Due { check: Arc::clone(&self.check), kind, scheduled_at, action });
+        let room_ms = match kind {
+            SampleKind::Planned => self.cadence.interval_ms() / 2,
+            SampleKind::Extra => self.check.recheck_ms / 2,
+        };
+        let (check, latest_start) = (Arc::clone(&self.check), scheduled_at.plus_ms(room_ms));
+        let urgent = self.watch.is_close(scheduled_at);
+        look.due.push(Due { check, kind, scheduled_at, latest_start, urgent, action });
     }
 }
 

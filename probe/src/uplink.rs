@@ -14,6 +14,7 @@ use std::time::Duration;
 use nines_shared::id::ProbeId;
 use nines_shared::sample::Sample;
 use nines_shared::wire::{Ack, Health, MAX_BATCH_SAMPLES};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::canary::Canaries;
@@ -44,6 +45,8 @@ pub struct Uplink {
     pub link: Link,
     /// Where samples wait.
     pub spool: Spool,
+    /// Told when one is in the spool that should not wait for others.
+    pub hurry: Arc<Notify>,
     /// Who we are.
     pub probe: ProbeId,
     /// How we are.
@@ -122,12 +125,17 @@ impl Uplink {
         }
     }
 
-    /// Resolves [`GATHER`] after there is a sample, or once there is a whole batch; never where the spool is closed.
+    /// Resolves [`GATHER`] after there is a sample, or once there is a whole batch or one in a hurry; never where the
+    /// spool is closed.
     async fn gathered(&self) {
         let mut changes = self.spool.changes();
         let open = changes.wait_for(|counts| 0 < counts.waiting).await.is_ok();
         let full = changes.wait_for(|counts| MAX_BATCH_SAMPLES as u64 <= counts.waiting);
-        if !open || matches!(timeout(GATHER, full).await, Ok(Err(_))) {
+        let whole = tokio::select! {
+            whole = timeout(GATHER, full) => !matches!(whole, Ok(Err(_))),
+            () = self.hurry.notified() => true,
+        };
+        if !open || !whole {
             std::future::pending().await
         }
     }

@@ -58,6 +58,8 @@ pub const MAX_REGIONS: usize = 64;
 pub const MAX_RETRIES: u8 = 5;
 /// Re-checks are never closer together than this, in ms.
 pub const MIN_RECHECK_MS: i64 = 1_000;
+/// Re-checks of an interval that are reckoned with one by one where their bias is; more change nothing of note.
+const MAX_RECHECKS_RECKONED: i64 = 10_000;
 /// The interval where a check names none, in ms.
 pub const DEFAULT_INTERVAL_MS: i64 = 60_000;
 /// The timeout where a check names none, in ms; never more than half the interval.
@@ -139,8 +141,10 @@ pub fn majority(regions: usize) -> u16 {
 
 /// `recheck` where a check names none: the interval, so that a failing region is asked at its slots and no oftener.
 ///
-/// Re-checks see the end of an outage sooner, and not its start: until every other region is asked to confirm
-/// the first failure too, they would make measured outages shorter than the true ones on average.
+/// The first failing sample makes the aggregator ask every other region at once, and so does the first good one: both
+/// edges of an outage are seen by the next slot of any region, and errors of both lie alike. Re-checks would
+/// see its end sooner, and not its start: measured outages would be shorter than the true ones on average, by
+/// [`Check::recheck_bias_ms`].
 pub fn default_recheck_ms(interval_ms: i64) -> i64 {
     interval_ms.max(MIN_RECHECK_MS)
 }
@@ -208,6 +212,33 @@ impl Check {
         let index = self.region_index(region)?;
         Some(Cadence::new(&self.id, self.interval_ms, index, self.regions.len()))
     }
+
+    /// How much too short, in ms, an outage of this check is measured on average because failing regions are asked
+    /// every `recheck` and good ones are not; 0 where `recheck` adds no look that no slot of the others has.
+    ///
+    /// An edge is seen by the first look after it, on average half the gap between two looks later, where longer gaps
+    /// are met oftener: Σ gap² / 2·interval. The start waits for a slot of any region, the end for a slot or a re-check.
+    pub fn recheck_bias_ms(&self) -> i64 {
+        let slots = self.regions.iter().filter_map(|region| Some(self.cadence(region)?.phase_ms()));
+        let slots: Vec<i64> = slots.collect();
+        let step_ms = self.recheck_ms.max(self.interval_ms / MAX_RECHECKS_RECKONED).max(1);
+        let mut looks = slots.clone();
+        for slot in &slots {
+            let rechecks = (1..).map(|nth| nth * step_ms).take_while(|later| *later < self.interval_ms);
+            looks.extend(rechecks.map(|later| (slot + later) % self.interval_ms));
+        }
+        mean_wait_ms(slots, self.interval_ms) - mean_wait_ms(looks, self.interval_ms)
+    }
+}
+
+/// How long an instant waits on average for the next of `looks`, which come again every `interval_ms`; rounded to ms.
+fn mean_wait_ms(mut looks: Vec<i64>, interval_ms: i64) -> i64 {
+    looks.sort_unstable();
+    let around = looks.first().map(|first| first + interval_ms);
+    let next = looks.iter().skip(1).copied().chain(around);
+    let squares: i128 = looks.iter().zip(next).map(|(look, next)| i128::from(next - look).pow(2)).sum();
+    let twice = 2 * i128::from(interval_ms.max(1));
+    i64::try_from((squares + twice / 2) / twice).unwrap_or(i64::MAX)
 }
 
 fn pace_errors(draft: &Draft, errors: &mut Vec<CheckError>) {
@@ -440,6 +471,22 @@ mod tests {
         let order: Vec<&str> = check.regions.iter().map(RegionId::as_str).collect();
         assert_eq!(order, ["ap-south", "eu-west", "us-east"]);
         assert_eq!(check.quorum, 2);
+    }
+
+    #[test]
+    fn rechecks_make_outages_shorter_unless_they_fall_on_slots_of_the_others() {
+        let bias = |regions: usize, recheck_ms| {
+            let names = (0..regions).map(|n| format!("region-{n}").parse().unwrap()).collect();
+            let question = draft().question;
+            let draft = Draft::new("shop-home".parse().unwrap(), "shop".parse().unwrap(), names, question);
+            Check::new(Draft { recheck_ms, ..draft }).unwrap().recheck_bias_ms()
+        };
+        // One region: seen after 30 s on average at the start, after 5 s at the end.
+        assert_eq!([60_000, 30_000, 10_000].map(|recheck| bias(1, recheck)), [0, 15_000, 25_000]);
+        // Five look every 12 s, whether each of them does so once a minute or every 12 s.
+        assert_eq!([60_000, 12_000].map(|recheck| bias(5, recheck)), [0, 0]);
+        // Every 10 s they look every 2 s: 6 s at the start, 1 s at the end. Every 30 s: 3 s at the end.
+        assert_eq!([30_000, 10_000].map(|recheck| bias(5, recheck)), [3_000, 5_000]);
     }
 
     #[test]

@@ -8,12 +8,13 @@
 //! |---|---|---|
 //! | `POST /v1/join` [`JoinRequest`] | one without certificate | [`JoinResponse`] |
 //! | `GET /v1/assignment?have=DIGEST&wait_ms=N` | probe | [`Assignment`], or 304 after the wait |
+//! | `GET /v1/asks?have=NO&wait_ms=N` | probe | [`Asks`] once there are any, or 204 after the wait |
 //! | `POST /v1/batches` [`Batch`] | probe | [`Ack`] once all of it is committed and synced |
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
-use crate::id::{ProbeId, RegionId};
+use crate::id::{CheckId, ProbeId, RegionId};
 use crate::sample::Sample;
 use crate::secret::Secrets;
 use crate::time::Timestamp;
@@ -22,6 +23,8 @@ use crate::time::Timestamp;
 pub const JOIN_PATH: &str = "/v1/join";
 /// Where a probe asks what to do.
 pub const ASSIGNMENT_PATH: &str = "/v1/assignment";
+/// Where a probe listens for what it is to look at now. An aggregator of before there were asks answers 404.
+pub const ASKS_PATH: &str = "/v1/asks";
 /// Where a probe delivers.
 pub const BATCHES_PATH: &str = "/v1/batches";
 
@@ -37,7 +40,11 @@ pub const MAX_BATCH_BYTES: usize = 1 << 20;
 pub const MAX_BATCH_DECODED_BYTES: usize = 8 << 20;
 /// The most bytes of any answer that a probe reads.
 pub const MAX_ANSWER_BYTES: usize = 32 << 20;
-/// How long the aggregator may keep a probe waiting for a new assignment, in ms.
+/// The most asks in one answer.
+pub const MAX_ASKS: usize = 256;
+/// The most bytes of such an answer.
+pub const MAX_ASKS_BYTES: usize = 128 << 10;
+/// How long the aggregator may keep a probe waiting for a new assignment or for asks, in ms.
 pub const MAX_WAIT_MS: u64 = 25_000;
 /// How far in the aggregator's future a sample may lie, in ms. Beyond it the clock is surely wrong.
 pub const MAX_FUTURE_MS: i64 = 10_000;
@@ -59,6 +66,32 @@ pub struct Assignment {
     pub secrets: Secrets,
     /// The aggregator's clock when it answered, for the probe's offset.
     pub now: Timestamp,
+}
+
+/// What a probe is to look at now, beside its slots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// The asks, in order of their numbers.
+    pub asks: Vec<Ask>,
+    /// The aggregator's clock when it answered: how long an ask still stands is `until − now`, whatever the
+    /// probe's clock says.
+    pub now: Timestamp,
+}
+
+/// Another region saw a check change: what does this one see?
+///
+/// The answer is an extra sample with `scheduled_at` = [`Ask::at`], so it is the same sample from whichever
+/// probe of the region. It names a check of the assignment and nothing else: no address comes this way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Grows from ask to ask, also across starts of the aggregator.
+    pub no: u64,
+    /// Which check.
+    pub check: CheckId,
+    /// When it was asked, by the aggregator's clock.
+    pub at: Timestamp,
+    /// An answer that has not begun by then is not wanted any more.
+    pub until: Timestamp,
 }
 
 /// Samples on their way to the aggregator, and how the probe is.

@@ -21,6 +21,8 @@ const PURE: &[&str] = &[
     "probe/src/prober/expect.rs",
     "probe/src/waterfall.rs",
     "probe/src/waterfall/",
+    "aggregator/src/confirm.rs",
+    "aggregator/src/confirm/",
     "aggregator/src/definition.rs",
     "aggregator/src/uptime.rs",
     "aggregator/src/uptime/",

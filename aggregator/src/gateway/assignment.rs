@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -14,13 +13,12 @@ use nines_shared::check::Check;
 use nines_shared::id::RegionId;
 use nines_shared::secret::Secrets;
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES, MAX_WAIT_MS};
+use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
 
-use super::Gateway;
 use super::answer::Refused;
 use super::peer::Peer;
+use super::{Gateway, long_poll};
 use crate::definition::Fleet;
 use crate::fingerprint;
 use crate::store::probes;
@@ -44,21 +42,14 @@ pub(super) async fn assignment(
     let asking = peer.clone();
     let standing = gateway.running.store.read(move |conn| probes::standing(conn, &asking.probe, &asking.sha256));
     peer.admitted(standing.await?)?;
-    // Taken before the first look, so that no change falls between look and wait.
-    let mut fleet = gateway.running.fleet.clone();
-    let until = Instant::now() + Duration::from_millis(asked.wait_ms.min(MAX_WAIT_MS));
-    loop {
-        let work = gateway.assignments.of(&fleet.borrow_and_update().clone(), &peer.region);
-        if work.digest != asked.have {
-            return answer(&gateway, &work);
-        }
-        tokio::select! {
-            () = gateway.running.stop.cancelled() => return Ok(StatusCode::NOT_MODIFIED.into_response()),
-            changed = timeout_at(until, fleet.changed()) => match changed {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Ok(StatusCode::NOT_MODIFIED.into_response()),
-            },
-        }
+    let running = &gateway.running;
+    let new = || {
+        let work = gateway.assignments.of(&running.fleet.borrow().clone(), &peer.region);
+        (work.digest != asked.have).then_some(work)
+    };
+    match long_poll::until_new(running.fleet.clone(), asked.wait_ms, &running.stop, new).await {
+        Some(work) => answer(&gateway, &work),
+        None => Ok(StatusCode::NOT_MODIFIED.into_response()),
     }
 }
 

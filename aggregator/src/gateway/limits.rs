@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Connections at one time; further ones wait in the kernel's queue.
-pub const MAX_CONNECTIONS: usize = 1_024;
+/// Connections at one time; further ones wait in the kernel's queue. A probe has three: it delivers, and waits for work and for asks.
+pub const MAX_CONNECTIONS: usize = 1_536;
 /// How long a connection may take for its TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may take to send a request's head, idle time between requests included.

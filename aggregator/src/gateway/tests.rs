@@ -1,5 +1,6 @@
 //! The door as a probe meets it: real TLS over loopback, a real store.
 
+mod asks;
 mod assignments;
 mod batches;
 mod connections;

@@ -159,6 +159,11 @@ fn counts(page: &mut Page, counters: &Counters) {
         ("results_ingested_total", "Samples that were new and are committed.", &counters.samples_stored),
         ("results_duplicate_total", "Samples that were there already.", &counters.samples_duplicate),
         ("batches_refused_total", "Batches that were refused.", &counters.batches_refused),
+        ("asks_made_total", "Confirmations asked of regions.", &counters.asks_made),
+        ("asks_answered_total", "Confirmations answered by a sample.", &counters.asks_answered),
+        ("asks_refused_total", "Confirmations not asked: target or accuser had its share.", &counters.asks_refused),
+        ("asks_unheard_total", "Confirmations not asked: no probe of the region listens.", &counters.asks_unheard),
+        ("asks_expired_total", "Confirmations that no sample answered in time.", &counters.asks_expired),
         ("evaluator_ticks_total", "Ticks of the evaluator that went well.", &counters.ticks),
         ("evaluations_total", "Evaluations of a service.", &counters.evaluations),
         ("notify_sent_total", "Notifications that a channel accepted.", &counters.notifications_sent),
@@ -168,6 +173,9 @@ fn counts(page: &mut Page, counters: &Counters) {
         page.family(name, "counter", help);
         page.line(name, &[], counter.get());
     }
+    let name = "asks_answered_seconds_total";
+    page.family(name, "counter", "How long the answers took together, from the ask to the sample stored.");
+    page.line(name, &[], seconds(i64::try_from(counters.asks_answered_ms.get()).unwrap_or(i64::MAX)));
 }
 
 /// Milliseconds as seconds, exactly.

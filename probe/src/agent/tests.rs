@@ -5,7 +5,7 @@ use nines_shared::address::AddressRule;
 use nines_shared::check::{Check, Draft};
 use nines_shared::id::RegionId;
 use nines_shared::sample::Sample;
-use nines_shared::wire::Assignment;
+use nines_shared::wire::{ASKS_PATH, Assignment};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
@@ -36,6 +36,7 @@ async fn aggregator() -> (StandIn, Arc<Mutex<Vec<Sample>>>) {
             store.lock().unwrap().extend(batch.samples.clone());
             Reply::ack(&batch, Clock::system().now())
         }
+        None if seen.path.starts_with(ASKS_PATH) => Reply::refusal(404, None),
         None if seen.path.contains("have=sha256") => Reply::Hang,
         None => {
             let (digest, checks, now) = ("sha256:1".to_owned(), vec![check()], Clock::system().now());

@@ -38,17 +38,14 @@ pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> 
     let doubt = doubt(kit, due, begun, seen.outcome).await;
     let sample = judge::sample(kit, due, begun, seen, doubt);
     let outcome = sample.outcome;
-    keep(kit, &[sample]).await;
+    // The aggregator asks other regions, or is asked: each moment counts.
+    keep(kit, &[sample], due.urgent || outcome == Outcome::Down).await;
     outcome
 }
 
-/// A permit, where there is one before the slot's latest start.
+/// A permit, where there is one before the latest start.
 async fn permit(kit: &Kit, due: &Due) -> Option<OwnedSemaphorePermit> {
-    let room_ms = match due.kind {
-        SampleKind::Planned => due.check.interval_ms / 2,
-        SampleKind::Extra => due.check.recheck_ms / 2,
-    };
-    let left_ms = due.scheduled_at.plus_ms(room_ms).since(kit.clock.read().now);
+    let left_ms = due.latest_start.since(kit.clock.read().now);
     let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
     // The semaphore is never closed.
     timeout(left, Arc::clone(&kit.permits).acquire_owned()).await.ok()?.ok()
@@ -86,15 +83,20 @@ async fn doubt(kit: &Kit, due: &Due, begun: Reading, outcome: Outcome) -> Option
 /// A slot that we could not look at is named; an extra sample is nobody's due.
 async fn give_up(kit: &Kit, due: &Due, reason: Reason) -> Outcome {
     if judge::is_owed(due.kind) {
-        keep(kit, &[judge::not_run(kit, due, kit.clock.read(), reason)]).await;
+        keep(kit, &[judge::not_run(kit, due, kit.clock.read(), reason)], false).await;
     }
     Outcome::Inconclusive
 }
 
-/// Hands `samples` to the spool, which is when they are taken (INV-1).
-pub(super) async fn keep(kit: &Kit, samples: &[Sample]) {
+/// Hands `samples` to the spool, which is when they are taken (INV-1); `urgent` ones are shipped at once.
+pub(super) async fn keep(kit: &Kit, samples: &[Sample], urgent: bool) {
     match kit.spool.append(samples).await {
-        Ok(Kept::Durable) => samples.iter().for_each(|sample| tell(sample, "spool")),
+        Ok(Kept::Durable) => {
+            if urgent {
+                kit.hurry.notify_one();
+            }
+            samples.iter().for_each(|sample| tell(sample, "spool"));
+        }
         Ok(Kept::Held) => samples.iter().for_each(|sample| tell(sample, "memory")),
         // The agent ends with its spool and says why; the slots stay missing.
         Err(error) => tracing::error!(samples = samples.len(), %error, "sample.not_kept"),

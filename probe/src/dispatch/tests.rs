@@ -67,6 +67,7 @@ fn loopback() -> Vantage {
 /// A dispatch at work.
 struct Bench {
     kit: Arc<Kit>,
+    asking: mpsc::Sender<Asked>,
     clock: Clock,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -85,6 +86,7 @@ impl Bench {
             canaries: Arc::new(canaries),
             tally: Arc::default(),
             permits: Arc::new(Semaphore::new(permits)),
+            hurry: Arc::default(),
         };
         (Arc::new(kit), state)
     }
@@ -95,11 +97,12 @@ impl Bench {
         let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks, secrets: Arc::default() }));
         let stop = CancellationToken::new();
         let (inside, token) = (Arc::clone(&kit), stop.clone());
+        let (asking, asks) = mpsc::channel(8);
         let running = tokio::spawn(async move {
-            run(inside, work, token).await;
+            run(inside, work, asks, token).await;
             drop(telling);
         });
-        Self { kit, clock, stop, running, _state: state }
+        Self { kit, asking, clock, stop, running, _state: state }
     }
 
     async fn samples(&self) -> Vec<Sample> {
@@ -119,6 +122,13 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The slot of `check` at `at`.
+fn due(check: Arc<Check>, at: Timestamp) -> Due {
+    let latest_start = at.plus_ms(check.interval_ms / 2);
+    let (kind, action) = (SampleKind::Planned, Action::Run);
+    Due { check, kind, scheduled_at: at, latest_start, urgent: false, action }
 }
 
 fn no_canaries() -> Canaries {
@@ -201,7 +211,7 @@ async fn a_check_that_runs_on_when_the_agent_must_end_is_named_stopped() {
     // The slot may be up to an interval away: begin one by hand instead.
     let check = target.check("by-hand", 20_000, 19_000);
     let cut = CancellationToken::new();
-    let due = Due { check, kind: SampleKind::Planned, scheduled_at: bench.clock.now(), action: Action::Run };
+    let due = due(check, bench.clock.now());
     let taking = take::take(&bench.kit, &due, &cut);
     let (outcome, ()) = tokio::join!(taking, async { cut.cancel() });
     assert_eq!(outcome, Outcome::Inconclusive);
@@ -215,17 +225,13 @@ async fn inv_5_under_a_clock_in_doubt_nothing_is_said_of_the_target() {
     let target = Target::start(GOOD).await;
     let clock = Clock::manual(Timestamp::from_ms(1_790_000_000_000));
     let (kit, _state) = Bench::kit(&clock, no_canaries(), 8);
-    let due = Due {
-        check: target.check("home", 1_000, 500),
-        kind: SampleKind::Planned,
-        scheduled_at: clock.now(),
-        action: Action::Run,
-    };
+    let due = due(target.check("home", 1_000, 500), clock.now());
     clock.set(clock.now().plus_ms(400));
     assert_eq!(take::take(&kit, &due, &CancellationToken::new()).await, Outcome::Up);
     clock.set(clock.now().plus_ms(-400));
     kit.clock.exchanged(Instant::now(), clock.now().plus_ms(-5_000));
-    let due = Due { scheduled_at: clock.now().plus_ms(1_000), ..due };
+    let later = clock.now().plus_ms(1_000);
+    let due = Due { scheduled_at: later, latest_start: later.plus_ms(500), ..due };
     assert_eq!(take::take(&kit, &due, &CancellationToken::new()).await, Outcome::Inconclusive);
     let row = kit.spool.peek(9, usize::MAX).await.unwrap().pop().unwrap();
     let sample: Sample = serde_json::from_str(&row.json).unwrap();
@@ -237,12 +243,7 @@ async fn what_is_doubted_keeps_what_was_seen() {
     let target = Target::start(GOOD).await;
     let clock = Clock::manual(Timestamp::from_ms(1_790_000_000_000));
     let (kit, _state) = Bench::kit(&clock, no_canaries(), 8);
-    let due = Due {
-        check: target.check("home", 1_000, 500),
-        kind: SampleKind::Planned,
-        scheduled_at: clock.now(),
-        action: Action::Run,
-    };
+    let due = due(target.check("home", 1_000, 500), clock.now());
     let seen = Observation {
         outcome: Outcome::Down,
         reason: Some(Reason::ConnectRefused),
@@ -257,4 +258,53 @@ async fn what_is_doubted_keeps_what_was_seen() {
     assert_eq!(sample.detail.as_deref(), Some("seen: down connect_refused in connect: no  [31m luck"));
     assert_eq!((sample.outcome, sample.attempt, sample.duration_us), (Outcome::Inconclusive, 2, Some(7)));
     assert!(sample.evidence.is_some());
+}
+
+#[tokio::test]
+async fn what_is_asked_is_run_at_once_and_answered_by_an_extra_sample_that_hurries() {
+    let target = Target::start(GOOD).await;
+    // Its slot is up to an hour away.
+    let bench = Bench::start(vec![target.check("home", 3_600_000, 500)], no_canaries(), 8);
+    let at = bench.clock.now().plus_ms(-70);
+    let until = Instant::now() + PATIENCE;
+    let ask = |check: &str, until| Asked { check: check.parse().unwrap(), at, until };
+    for asked in [ask("elsewhere", until), ask("home", Instant::now()), ask("home", until)] {
+        bench.asking.send(asked).await.unwrap();
+    }
+    let samples = bench.until(1, |_| true).await;
+    let [sample] = &samples[..] else { panic!("one of ours that is still wanted: {samples:#?}") };
+    assert_eq!((sample.check.as_str(), sample.kind, sample.scheduled_at), ("home", SampleKind::Extra, at));
+    assert_eq!(sample.outcome, Outcome::Up);
+    timeout(PATIENCE, bench.kit.hurry.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn inv_9_an_ask_without_a_permit_in_time_is_given_up_and_nobody_is_owed_a_sample() {
+    let target = Target::start(GOOD).await;
+    let bench = Bench::start(vec![target.check("home", 3_600_000, 500)], no_canaries(), 1);
+    let all = Arc::clone(&bench.kit.permits).acquire_owned().await.unwrap();
+    let until = Instant::now() + Duration::from_millis(100);
+    bench.asking.send(Asked { check: "home".parse().unwrap(), at: bench.clock.now(), until }).await.unwrap();
+    tokio::time::sleep_until(until + Duration::from_millis(400)).await;
+    drop(all);
+    let at = bench.clock.now().plus_ms(-1);
+    bench.asking.send(Asked { check: "home".parse().unwrap(), at, until: Instant::now() + PATIENCE }).await.unwrap();
+    let samples = bench.until(1, |_| true).await;
+    assert_eq!((samples.len(), samples[0].scheduled_at), (1, at), "{samples:#?}");
+    assert_eq!(bench.kit.tally.missed(), 0);
+}
+
+#[tokio::test]
+async fn only_what_fails_or_was_waited_for_hurries() {
+    let target = Target::start(GOOD).await;
+    let (kit, _state) = Bench::kit(&Clock::system(), no_canaries(), 8);
+    let hurries = async || timeout(Duration::ZERO, kit.hurry.notified()).await.is_ok();
+    let slot = || due(target.check("home", 10_000, 5_000), Clock::system().now());
+    take::take(&kit, &slot(), &CancellationToken::new()).await;
+    assert!(!hurries().await, "a calm sample waits for others");
+    take::take(&kit, &Due { urgent: true, ..slot() }, &CancellationToken::new()).await;
+    assert!(hurries().await);
+    target.mood.store(BAD, Ordering::SeqCst);
+    take::take(&kit, &slot(), &CancellationToken::new()).await;
+    assert!(hurries().await);
 }

@@ -232,3 +232,29 @@ proptest! {
         prop_assert_eq!(planned, expected);
     }
 }
+
+#[test]
+fn an_ask_is_an_extra_sample_of_a_check_that_we_have_and_of_no_other() {
+    let check = check("home", 60_000, 60_000);
+    let mut schedule = schedule(&[Arc::clone(&check)]);
+    let due = schedule.asked(&check.id, at(-40), at(9_000)).unwrap();
+    assert_eq!((due.check, due.kind, due.action), (check, SampleKind::Extra, Action::Run));
+    assert_eq!((due.scheduled_at, due.latest_start, due.urgent), (at(-40), at(9_000), true));
+    assert_eq!(schedule.asked(&"elsewhere".parse().unwrap(), at(0), at(9_000)), None);
+}
+
+#[test]
+fn the_answer_to_an_ask_is_looked_after_as_any_sample_is() {
+    let check = check("home", 10_000, 2_000);
+    let mut schedule = schedule(&[Arc::clone(&check)]);
+    let slot = slots(&check, 0, 10_000)[0];
+    assert!(!schedule.look(slot, slot.since(at(0))).due[0].urgent);
+    schedule.ended(&check.id, Outcome::Up, slot.plus_ms(10));
+    schedule.asked(&check.id, slot.plus_ms(500), slot.plus_ms(9_000)).unwrap();
+    let while_it_runs = schedule.look(slot.plus_ms(2_000), 2_000);
+    assert!(while_it_runs.due.is_empty());
+    schedule.ended(&check.id, Outcome::Down, slot.plus_ms(2_100));
+    let look = schedule.look(slot.plus_ms(4_000), 2_000);
+    assert_eq!(of(&look, Action::Run, SampleKind::Extra), [slot.plus_ms(4_000)]);
+    assert!(look.due[0].urgent, "somebody waits for it");
+}

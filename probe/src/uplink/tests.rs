@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Bench {
     aggregator: StandIn,
     spool: Spool,
+    hurry: Arc<Notify>,
     clock: Arc<ClockWatch>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -35,10 +36,11 @@ impl Bench {
         let canaries = Arc::new(Canaries::new(Vec::new(), None));
         let vitals = Vitals { boot_id: "b".into(), tally: Arc::default(), clock: Arc::clone(&clock), canaries };
         let link = Link::new(&aggregator.url, identity.tls);
-        let uplink = Uplink { link, spool: spool.clone(), probe: identity.probe, vitals };
+        let hurry = Arc::new(Notify::new());
+        let uplink = Uplink { link, spool: spool.clone(), hurry: Arc::clone(&hurry), probe: identity.probe, vitals };
         let stop = CancellationToken::new();
         let running = tokio::spawn(uplink.run(stop.clone()));
-        Self { aggregator, spool, clock, stop, running, _state: state }
+        Self { aggregator, spool, hurry, clock, stop, running, _state: state }
     }
 
     fn batches(&self) -> Vec<Batch> {
@@ -210,4 +212,27 @@ async fn a_clock_in_doubt_is_measured_at_once_and_believed_when_it_is_fine() {
     let before = bench.batches().len();
     bench.until("another exchange well before the next heartbeat", |bench| before + 1 < bench.batches().len()).await;
     assert_eq!(bench.batches().last().unwrap().health.clock_offset_ms, Some(5_000));
+}
+
+#[tokio::test]
+async fn a_sample_in_a_hurry_does_not_wait_for_others_and_takes_along_those_that_do() {
+    let bench = Bench::start(0, |batch| Reply::ack(batch, NOW)).await;
+    bench.until("a heartbeat", |bench| !bench.batches().is_empty()).await;
+    let gathered = async |hurried: bool, second: i64| {
+        let begun = Instant::now();
+        bench.spool.append(&[sample("home", second)]).await.unwrap();
+        if hurried {
+            bench.hurry.notify_one();
+        }
+        bench.until_empty().await;
+        begun.elapsed()
+    };
+    let calm = gathered(false, 1).await;
+    assert!(GATHER <= calm, "{calm:?}");
+    // On a busy machine any one of them may be slow; not each of ten.
+    let mut quickest = Duration::MAX;
+    for second in 2..12 {
+        quickest = quickest.min(gathered(true, second).await);
+    }
+    assert!(quickest < GATHER, "{quickest:?}");
 }
