@@ -10,6 +10,7 @@ pub mod net;
 pub mod process;
 pub mod real;
 pub mod seen;
+pub mod simulated;
 pub mod sink;
 pub mod target;
 pub mod tls_target;

@@ -14,10 +14,13 @@ const MONTH_MS: i64 = 30 * 86_400_000;
 /// A contract's budget should be at least so many steps, or a single look decides it.
 const STEPS_OF_BUDGET: i64 = 10;
 
+/// A bias below this part of an effective step is none: phases lie on a grid.
+const STEPS_OF_NOTE: i64 = 100;
+
 /// Notes what can't be shown.
 pub(super) fn advise(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
     for (check, spot) in fleet.checks.iter().zip(&spots.checks) {
-        if let Some((message, mend)) = of_quorum(check) {
+        for (message, mend) in of_quorum(check).into_iter().chain(of_recheck(check)) {
             root.notes.warn(spot, message, Some(mend));
         }
     }
@@ -42,25 +45,31 @@ fn contracts(service: &Service) -> impl Iterator<Item = &Sla> {
     service.sla.iter().chain(service.contracts.iter().map(|contract| &contract.sla))
 }
 
-/// With n regions and quorum q the length of a measured outage is off by `(n − 2q + 1) · interval / n` on average
-/// (figures of `docs/METHOD.md`); with n = 2q − 1 the lag of its end makes up for the lag of its start.
+/// Where the quorum is more than half and one, fewer silent regions than its half leave no verdict.
 fn of_quorum(check: &Check) -> Option<(String, String)> {
-    let (n, q) = (i64::try_from(check.regions.len()).ok()?, i64::from(check.quorum));
-    let bias = (n - 2 * q + 1) * check.interval_ms / n;
-    if bias == 0 {
+    let (n, q) = (check.regions.len(), usize::from(check.quorum));
+    let silent = (n + 1).checked_sub(q)?;
+    if 2 * q <= n + 1 {
         return None;
     }
-    let how = if bias < 0 { "short" } else { "long" };
-    let mut message = format!(
-        "with {n} regions and quorum {q}, measured outages come out {} too {how} on average",
-        Shown(bias.abs())
-    );
-    if n < 2 * q - 1 {
-        let silent = n - q + 1;
-        let regions = if silent == 1 { "region is" } else { "regions are" };
-        message.push_str(&format!(", and no outage can be shown while {silent} {regions} silent"));
-    }
+    let regions = if silent == 1 { "region is" } else { "regions are" };
+    let message = format!("with {n} regions and quorum {q}, no outage can be shown while {silent} {regions} silent");
     Some((message, format!("ask from {} regions, or take the quorum that follows from an odd number", 2 * q - 1)))
+}
+
+/// Re-checks see the end of an outage sooner and not its start, see [`Check::recheck_bias_ms`].
+fn of_recheck(check: &Check) -> Option<(String, String)> {
+    let bias = check.recheck_bias_ms();
+    let step = check.interval_ms / i64::try_from(check.regions.len()).ok()?;
+    if bias.saturating_mul(STEPS_OF_NOTE) < step {
+        return None;
+    }
+    let message = format!(
+        "with recheck {}, an outage's end is seen sooner than its start: measured outages come out {} too short on average",
+        Shown(check.recheck_ms),
+        Shown(bias)
+    );
+    Some((message, "leave recheck out; the first good sample makes every failing region look again at once".to_owned()))
 }
 
 /// The effective step is the interval over the number of regions: how far apart two looks of the fleet are.
