@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
+use nines_shared::time::{Clock, Timestamp};
 
 /// The key of the alerts' signatures.
 pub const SECRET: &str = "test-hook-secret";
@@ -26,6 +27,8 @@ pub struct Alert {
     pub key: String,
     /// The body.
     pub body: serde_json::Value,
+    /// When it was accepted.
+    pub at: Timestamp,
 }
 
 impl Alert {
@@ -95,8 +98,9 @@ fn take(stream: TcpStream) -> Option<Alert> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     assert!(signed(&signature, &body), "an alert came with a bad signature: {signature}");
+    let at = Clock::system().now();
     reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
-    Some(Alert { key, body: serde_json::from_slice(&body).expect("an alert is JSON") })
+    Some(Alert { key, at, body: serde_json::from_slice(&body).expect("an alert is JSON") })
 }
 
 /// Whether `t=SECONDS,v1=HEX` is the HMAC-SHA-256 of "t.body" under [`SECRET`].

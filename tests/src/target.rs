@@ -18,6 +18,8 @@ pub enum Mood {
     Slow(u64),
     /// A status at once.
     Status(u16),
+    /// A status after so many ms.
+    SlowStatus(u64, u16),
     /// Takes the connection and closes it without a word.
     Hangup,
     /// Takes the connection and says nothing until the asker gives up.
@@ -137,6 +139,10 @@ fn answer(mut stream: TcpStream, moods: &Mutex<Moods>) -> std::io::Result<()> {
         Mood::Slow(ms) => {
             std::thread::sleep(Duration::from_millis(ms));
             200
+        }
+        Mood::SlowStatus(ms, status) => {
+            std::thread::sleep(Duration::from_millis(ms));
+            status
         }
         Mood::Mute => {
             while stream.read(&mut chunk)? != 0 {}
