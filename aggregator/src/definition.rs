@@ -3,20 +3,23 @@
 //! Plain data, valid ever after; `fleet_file` makes it, `store` keeps its versions, pure code reads it.
 //! Checks and their rules are [`nines_shared::check`], since probes know them too.
 
+pub mod channel;
 pub mod hours;
 pub mod look;
 mod route;
+pub mod template;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use nines_shared::check::Check;
-use nines_shared::id::{ChannelId, CustomerId, RegionId, ServiceId};
-use nines_shared::secret::{Secret, Secrets};
+use nines_shared::id::{CustomerId, RegionId, ServiceId};
+use nines_shared::secret::Secrets;
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use channel::{Channel, ChannelKind};
 pub use route::{Escalation, Route, WeeklyHours};
 
 use look::{Colour, Logo, Look};
@@ -60,7 +63,7 @@ pub struct AggregatorSettings {
     pub database: PathBuf,
     /// How people and probes reach this aggregator from outside, for links and join lines, where it is not `web`.
     pub public_url: Option<url::Url>,
-    /// Addresses that webhooks may go to although they are not public.
+    /// Addresses that alerts may go to although they are not public.
     pub webhook_allow: Vec<ipnet::IpNet>,
 }
 
@@ -328,27 +331,6 @@ pub struct Afterwards {
     pub by: String,
 }
 
-/// Where alerts go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// Its id.
-    pub id: ChannelId,
-    /// How it is reached.
-    pub kind: ChannelKind,
-}
-
-/// How a channel is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChannelKind {
-    /// A signed POST.
-    Webhook {
-        /// To where.
-        url: url::Url,
-        /// The key of the signature.
-        secret: Option<Secret>,
-    },
-}
-
 /// How loud an alert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -359,4 +341,15 @@ pub enum Severity {
     Ticket,
     /// Now.
     Page,
+}
+
+impl Severity {
+    /// Its stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Ticket => "ticket",
+            Self::Page => "page",
+        }
+    }
 }

@@ -1,13 +1,15 @@
-//! The body of an alert: `nines.alert/1`. Made once, in the transaction of the change, and sent as it is at every attempt.
+//! The body of an alert: `nines.alert/1`. Made once, in the transaction of the change. Webhooks send it as it is at every
+//! attempt; the other channels read it back ([`Message`]) and say the same at every attempt.
 
 use nines_shared::id::CheckId;
 use nines_shared::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::definition::{Fleet, Severity};
 use crate::incident::common::{Aspect, Finding, headline};
 use crate::incident::transition::Telling;
 use crate::incident::{Event, Incident, Kind, RegionViews, Subject};
+use crate::uptime::calendar;
 
 /// Names the form of the body; another form is another name.
 pub const SCHEMA: &str = "nines.alert/1";
@@ -45,6 +47,105 @@ struct Body<'a> {
     resolved_at: Option<Timestamp>,
     withdrawn: bool,
     link: String,
+}
+
+/// A body as channels read it back. What it does not know is ignored, and what it lacks is empty: letters about reports
+/// have no incident, and those of another version have more or less.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    /// `opened`, `updated`, `resolved`; of reports `final`, `restated`.
+    pub event: String,
+    /// How loud.
+    pub severity: Option<Severity>,
+    /// `outage`, `suspected`, `probe`, …; `report`.
+    pub kind: String,
+    /// The incident's id; `None` for what is none.
+    pub incident: Option<String>,
+    /// The label of the fleet file.
+    pub environment: String,
+    /// Whose service or report.
+    pub customer: Option<String>,
+    /// Which service fails.
+    pub service: Option<String>,
+    /// Which probe is silent.
+    pub probe: Option<String>,
+    /// The month that a report is about.
+    pub month: Option<String>,
+    /// The checks that fail.
+    pub checks: Vec<String>,
+    /// What each region says.
+    pub regions: RegionViews,
+    /// The reason's code; of a restated report why.
+    pub reason: Option<String>,
+    /// What, since when, where from, why: one line.
+    pub summary: String,
+    /// The words of one failing sample: a stranger's.
+    pub detail: Option<String>,
+    /// What else is to be said.
+    pub note: Option<String>,
+    /// The measured start.
+    pub started_at: Option<Timestamp>,
+    /// The measured end.
+    pub ended_at: Option<Timestamp>,
+    /// When it was taken for over.
+    pub resolved_at: Option<Timestamp>,
+    /// When a person said that they know.
+    pub acknowledged_at: Option<Timestamp>,
+    /// Who that was.
+    pub acknowledged_by: Option<String>,
+    /// Whose it is.
+    pub assigned_to: Option<String>,
+    /// Late results show that it did not happen.
+    pub withdrawn: bool,
+    /// Where people read on.
+    pub link: String,
+    /// It is none of a real incident: an operator tries the channel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+/// How what a [`Message`] tells of stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It fails, and nobody said that they know.
+    Open,
+    /// It fails, and somebody knows.
+    Acknowledged,
+    /// It is over.
+    Over,
+    /// It did not happen.
+    Withdrawn,
+    /// It is no incident, and neither opens nor ends.
+    Notice,
+}
+
+impl Message {
+    /// The message that `body` holds.
+    ///
+    /// # Errors
+    /// What is no `nines.alert/1`.
+    pub fn read(body: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(body)
+    }
+
+    /// How it stands. What was opened again is open, whoever acknowledged it before.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self { incident: None, .. } => Standing::Notice,
+            Self { withdrawn: true, .. } => Standing::Withdrawn,
+            Self { resolved_at: Some(_), .. } => Standing::Over,
+            Self { event, .. } if event == Event::Resolved.code() => Standing::Over,
+            Self { acknowledged_at: Some(_), event, .. } if event != Event::Opened.code() => Standing::Acknowledged,
+            Self { .. } => Standing::Open,
+        }
+    }
+
+    /// Whom or what it is about, by id.
+    pub fn subject(&self) -> &str {
+        let named = self.service.as_deref().or(self.probe.as_deref()).or(self.customer.as_deref());
+        named.unwrap_or("nines")
+    }
 }
 
 /// The body that tells of `incident` as it is now.
@@ -89,6 +190,43 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
     serde_json::to_string(&body).expect("plain data with text keys, written to memory")
 }
 
+/// The body of a trial called `about` that began at `began_at`: marked as a test, about no service that there is.
+pub fn of_trial(
+    fleet: &Fleet,
+    about: &str,
+    (event, severity): (Event, Severity),
+    (began_at, now): (Timestamp, Timestamp),
+) -> String {
+    let over = (event == Event::Resolved).then_some(now);
+    let summary = match over {
+        None => format!("nines-test is down since {}: an operator tries this channel", calendar::utc(began_at)),
+        Some(_) => format!("nines-test was down from {}: an operator tries this channel", calendar::utc(began_at)),
+    };
+    let message = Message {
+        event: event.code().to_owned(),
+        severity: Some(severity),
+        kind: Kind::Outage.code().to_owned(),
+        incident: Some(about.to_owned()),
+        environment: fleet.environment.clone(),
+        service: Some("nines-test".to_owned()),
+        summary,
+        started_at: Some(began_at),
+        ended_at: over,
+        resolved_at: over,
+        link: format!("{}/", base(fleet)),
+        test: true,
+        ..Message::default()
+    };
+    /// As any other body, with the name of its form.
+    #[derive(Serialize)]
+    struct Named<'a> {
+        schema: &'static str,
+        #[serde(flatten)]
+        message: &'a Message,
+    }
+    serde_json::to_string(&Named { schema: SCHEMA, message: &message }).expect("plain data with text keys")
+}
+
 /// Where people read on.
 pub fn link(fleet: &Fleet, incident: &Incident) -> String {
     format!("{}/incident/{}", base(fleet), incident.id)
@@ -99,4 +237,30 @@ pub fn base(fleet: &Fleet) -> String {
     let settings = &fleet.aggregator;
     let base = settings.public_url.as_ref().map_or_else(|| format!("http://{}/", settings.web), ToString::to_string);
     base.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_another_version_is_read_for_what_it_says() {
+        let later = r#"{"schema":"nines.alert/1","event":"updated","kind":"burn_rate","incident":"shop-1","severity":"page",
+            "unheard":{"of":1},"acknowledged_at":1790000000000,"acknowledged_by":"ann"}"#;
+        let message = Message::read(later).unwrap();
+        assert_eq!((message.kind.as_str(), message.standing()), ("burn_rate", Standing::Acknowledged));
+        assert!(Message::read("[]").is_err());
+    }
+
+    #[test]
+    fn how_it_stands_is_told_by_the_body_alone() {
+        let standing = |more: &str| Message::read(&format!(r#"{{"incident":"a",{more}}}"#)).unwrap().standing();
+        assert_eq!(standing(r#""event":"opened""#), Standing::Open);
+        assert_eq!(standing(r#""event":"opened","acknowledged_at":1"#), Standing::Open, "opened again");
+        assert_eq!(standing(r#""event":"updated","acknowledged_at":1"#), Standing::Acknowledged);
+        assert_eq!(standing(r#""event":"updated","acknowledged_at":1,"resolved_at":2"#), Standing::Over);
+        assert_eq!(standing(r#""event":"resolved""#), Standing::Over);
+        assert_eq!(standing(r#""event":"resolved","withdrawn":true"#), Standing::Withdrawn);
+        assert_eq!(Message::read(r#"{"event":"final","kind":"report"}"#).unwrap().standing(), Standing::Notice);
+    }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::counters::Counters;
+use crate::definition::channel::Texts;
 use crate::definition::{
     AggregatorSettings, Channel, ChannelKind, Customer, Maintenance, Region, Route, Service, ServiceRule, Severity,
     Weekly,
@@ -39,6 +40,7 @@ fn fleet(folder: &Path) -> Fleet {
     let channel = |id: &str| Channel {
         id: id.parse().unwrap(),
         kind: ChannelKind::Webhook { url: "http://127.0.0.1:1/".parse().unwrap(), secret: None },
+        template: Texts::default(),
     };
     Fleet {
         environment: "test".into(),

@@ -5,11 +5,11 @@ mod routes;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nines_shared::address::AddressRule;
-use url::{Host, Url};
+use url::Host;
 
 use super::notes::Spot;
 use super::reader::Table;
-use crate::definition::{ChannelKind, Fleet};
+use crate::definition::Fleet;
 use crate::secret_values;
 
 /// Where the elements stand, in the file's order.
@@ -31,8 +31,7 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
     }
     routes::give(root, fleet, spots);
     for (channel, spot) in fleet.channels.iter().zip(&spots.channels) {
-        let ChannelKind::Webhook { url, .. } = &channel.kind;
-        if let Some(address) = forbidden(url, fleet) {
+        if let Some(address) = channel.kind.host().and_then(|host| forbidden(&host, fleet)) {
             let message = format!("nothing is delivered to channel {}: {address} is not a public address", channel.id);
             warn(root, spot, message, &format!("allow it: [aggregator] webhook_allow = [\"{address}\"]"));
         }
@@ -43,8 +42,7 @@ pub(super) fn give(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
 pub(super) fn of_secrets(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
     let mend = "have it there where `nines serve` runs";
     for (channel, spot) in fleet.channels.iter().zip(&spots.channels) {
-        let ChannelKind::Webhook { secret, .. } = &channel.kind;
-        if let Some(Err(missing)) = secret.as_ref().map(secret_values::read) {
+        for missing in channel.kind.secrets().into_iter().filter_map(|name| secret_values::read(name).err()) {
             let message = format!("nothing is delivered to channel {} without its secret: {missing}", channel.id);
             warn(root, spot, message, mend);
         }
@@ -57,12 +55,12 @@ pub(super) fn of_secrets(root: &Table<'_>, fleet: &Fleet, spots: &Spots) {
     }
 }
 
-/// The address that `url` names, where nothing may be sent to it. Only what needs no look-up is judged.
-fn forbidden(url: &Url, fleet: &Fleet) -> Option<IpAddr> {
-    let addresses: Vec<IpAddr> = match url.host()? {
-        Host::Ipv4(address) => vec![address.into()],
-        Host::Ipv6(address) => vec![address.into()],
-        Host::Domain("localhost") => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+/// The address that `host` names, where nothing may be sent to it. Only what needs no look-up is judged.
+fn forbidden(host: &Host, fleet: &Fleet) -> Option<IpAddr> {
+    let addresses: Vec<IpAddr> = match host {
+        Host::Ipv4(address) => vec![(*address).into()],
+        Host::Ipv6(address) => vec![(*address).into()],
+        Host::Domain(name) if name == "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         Host::Domain(_) => return None,
     };
     let rule = AddressRule::new(fleet.aggregator.webhook_allow.clone(), Vec::new());

@@ -105,7 +105,7 @@ fn auth(table: &Table<'_>) -> Option<HttpAuth> {
 }
 
 /// `{ user = "…", password = { … } }`.
-fn basic_auth(value: &Value<'_>) -> Option<HttpAuth> {
+pub(super) fn basic_auth(value: &Value<'_>) -> Option<HttpAuth> {
     let table = value.table()?;
     let user = table.need("user", "write who asks: user = \"nines\"");
     let password = table.need("password", "write where it is: password = { env = \"SHOP_PASSWORD\" }");

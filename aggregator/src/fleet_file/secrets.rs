@@ -17,9 +17,22 @@ fn walk_table(table: &DeTable<'_>, telling: bool, found: &mut Vec<Range<usize>>)
     for (key, value) in table {
         // `{ env = … }` and `{ file = … }` say where a secret is; anything else there may be one.
         let place = telling && matches!(key.get_ref().as_ref(), "env" | "file");
+        if is_keyless(key.get_ref())
+            && let Some(url) = value.get_ref().get("url")
+        {
+            walk(url, true, found);
+        }
         walk(value, (telling && !place) || is_telling(key.get_ref()), found);
     }
 }
+
+/// Whether it names a channel whose address is all that it takes to write to it.
+fn is_keyless(key: &str) -> bool {
+    matches!(key.trim(), "slack" | "teams" | "discord")
+}
+
+/// What the addresses of such channels have in them.
+const OF_KEYLESS: &[&str] = &["hooks.slack.com/", "/api/webhooks/", "webhook.office.com/", "logic.azure.com", "sig="];
 
 fn walk(value: &Spanned<DeValue<'_>>, telling: bool, found: &mut Vec<Range<usize>>) {
     match value.get_ref() {
@@ -46,7 +59,10 @@ pub(super) fn of_text(text: &str) -> Vec<Range<usize>> {
     for line in text.split_inclusive('\n') {
         // The multi-line text of a telling key would begin here and end anywhere.
         if let Some((key, value)) = line.split_once('=')
-            && (is_telling(key) || is_telling(value))
+            && (is_telling(key)
+                || is_telling(value)
+                || is_keyless(key)
+                || OF_KEYLESS.iter().any(|part| value.contains(part)))
         {
             found.push(start + key.len() + 1..start + line.trim_end().len());
         } else if let Some(user) = user_in_url(line) {
@@ -85,11 +101,15 @@ mod tests {
         assert_eq!(hidden("x = '-----BEGIN PRIVATE KEY-----'"), ["'-----BEGIN PRIVATE KEY-----'"]);
         assert_eq!(hidden("url = 'https://me:hunter2@shop.example/'"), ["'https://me:hunter2@shop.example/'"]);
         assert_eq!(hidden("url = 'https://shop.example/@home'"), [""; 0]);
+        assert_eq!(hidden("slack = { url = 'https://x.example/hunter2', a = 'b' }"), ["'https://x.example/hunter2'"]);
+        assert_eq!(hidden("slack = { url = { env = 'SLACK' } }"), [""; 0]);
     }
 
     #[test]
     fn what_may_be_a_secret_is_known_in_a_broken_file_too() {
         assert_eq!(hidden("secret = 'hunter2"), [" 'hunter2"]);
+        assert_eq!(hidden("slack = { url = 'https://x.example/hunter2'"), [" { url = 'https://x.example/hunter2'"]);
+        assert_eq!(hidden("[x\nurl = 'https://hooks.slack.com/hunter2'"), [" 'https://hooks.slack.com/hunter2'"]);
         assert_eq!(hidden("[x\nurl = 'https://me:hunter2@shop.example/'"), ["me:hunter2"]);
     }
 }

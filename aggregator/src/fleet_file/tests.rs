@@ -91,7 +91,7 @@ fn the_example_is_good_and_says_what_it_seems_to() {
     let refused = vec![Reason::ConnectRefused, Reason::ConnectTimeout];
     assert_eq!(plain.must_fail, Some(MustFail::With(refused)));
     assert_eq!(fleet.checks[2].regions.len(), 3, "without regions: all of them");
-    let ChannelKind::Webhook { secret, .. } = &fleet.channels[0].kind;
+    let ChannelKind::Webhook { secret, .. } = &fleet.channels[0].kind else { panic!("oncall is a webhook") };
     assert_eq!(secret, &Some(Secret::Env("NINES_HOOK_SECRET".to_owned())));
 }
 

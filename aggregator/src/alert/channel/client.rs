@@ -1,5 +1,5 @@
-//! The HTTP client of channels: one request on one connection, under one deadline, to addresses that the fleet
-//! file allows.
+//! What all channels dial with: connections to addresses that the fleet file allows, and over them one HTTP request under
+//! one deadline.
 //!
 //! The name is resolved once and the address that was judged is the address that is connected to, so a name that
 //! changes its mind in between gains nothing. It follows no redirect, reads no more of an answer than
@@ -15,12 +15,14 @@ use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use nines_shared::address::{AddressRule, Forbidden};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 /// How long one attempt may take in all: resolve, connect, handshake, answer.
@@ -94,6 +96,8 @@ pub struct Request<'a> {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// Roots to trust in the place of the client's own, as PEM.
+    pub ca_pem: Option<&'a str>,
 }
 
 /// One answer.
@@ -115,13 +119,7 @@ impl Client {
 
     /// [`Client::new`] with other roots.
     pub fn trusting(allow: &[ipnet::IpNet], roots: RootCertStore) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has ciphers for the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { rule: AddressRule::new(allow.to_vec(), Vec::new()), tls: Arc::new(config) }
+        Self { rule: AddressRule::new(allow.to_vec(), Vec::new()), tls: Arc::new(config(roots)) }
     }
 
     /// Sends `request` and reads the answer, within [`DEADLINE`].
@@ -140,22 +138,39 @@ impl Client {
         let stream = self.connect(&host, port).await?;
         match url.scheme() {
             "http" => talk(stream, request).await,
-            "https" => {
-                let named = |why: String| ClientError::Tls { host: host.to_string(), why };
-                let name = match &host {
-                    Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|why| named(why.to_string()))?,
-                    Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
-                    Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
-                };
-                let connector = TlsConnector::from(Arc::clone(&self.tls));
-                talk(connector.connect(name, stream).await.map_err(|why| named(why.to_string()))?, request).await
-            }
+            "https" => talk(self.secure(&host, stream, request.ca_pem).await?, request).await,
             _ => Err(unusable()),
         }
     }
 
+    /// TLS with `host` over `stream`: its certificate leads to the roots in `ca_pem`, or else to the client's own.
+    ///
+    /// # Errors
+    /// [`ClientError::Tls`].
+    pub async fn secure(
+        &self,
+        host: &Host,
+        stream: TcpStream,
+        ca_pem: Option<&str>,
+    ) -> Result<TlsStream<TcpStream>, ClientError> {
+        let named = |why: String| ClientError::Tls { host: host.to_string(), why };
+        let name = match host {
+            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|why| named(why.to_string()))?,
+            Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
+            Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
+        };
+        let config = match ca_pem {
+            Some(pem) => Arc::new(config(roots(pem).map_err(named)?)),
+            None => Arc::clone(&self.tls),
+        };
+        TlsConnector::from(config).connect(name, stream).await.map_err(|why| named(why.to_string()))
+    }
+
     /// Connects to the first address of `host` that answers; every one that is tried has passed the rule.
-    async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError`], where there is no connection.
+    pub async fn connect(&self, host: &Host, port: u16) -> Result<TcpStream, ClientError> {
         let mut failure = ClientError::Resolve { host: host.to_string(), why: "it has no address".to_owned() };
         for address in addresses(host, port).await?.into_iter().take(MAX_ADDRESSES) {
             if let Err(Forbidden::NotPublic { address, .. } | Forbidden::Denied { address, .. }) =
@@ -171,6 +186,24 @@ impl Client {
         }
         Err(failure)
     }
+}
+
+fn config(roots: RootCertStore) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has ciphers for the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+fn roots(pem: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|why| format!("the ca's file is not PEM: {why}"))?;
+        roots.add(certificate).map_err(|why| format!("the ca's file holds no root: {why}"))?;
+    }
+    Ok(roots)
 }
 
 async fn addresses(host: &Host, port: u16) -> Result<Vec<SocketAddr>, ClientError> {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::alert::channel::webhook::signature;
 use crate::counters::Counters;
+use crate::definition::channel::Texts;
 use crate::definition::{AggregatorSettings, Channel, ChannelKind, Fleet, Severity};
 use crate::incident::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject};
 use crate::store::outbox::Settled;
@@ -134,6 +135,7 @@ impl Office {
                 url: format!("http://127.0.0.1:{port}/hook?a=1").parse().unwrap(),
                 secret: Some(Secret::File(secret.clone())),
             },
+            template: Texts::default(),
         };
         let fleet = Fleet {
             environment: "test".into(),
