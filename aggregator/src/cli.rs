@@ -4,6 +4,7 @@
 //! stdout through `anstream`, which drops colour in a pipe and for `NO_COLOR`, and everything else to
 //! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
 
+pub mod channel;
 pub mod check;
 pub mod config;
 pub mod export;
@@ -72,6 +73,7 @@ enum Command {
     Quickstart(quickstart::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Channel(channel::Args),
     Config(config::Args),
     Status(status::Args),
     Incident(incident::Args),
@@ -89,7 +91,8 @@ impl Command {
         match self {
             Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Check(_)
+            Self::Channel(_)
+            | Self::Check(_)
             | Self::Config(_)
             | Self::Export(_)
             | Self::Import(_)
@@ -106,6 +109,7 @@ impl Command {
         match self {
             Self::Check(args) => return check::run(args, global),
             Self::Quickstart(args) => quickstart::run(args, global),
+            Self::Channel(args) => channel::run(args, global),
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),
             Self::Import(args) => import::run(args, global),

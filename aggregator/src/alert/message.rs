@@ -126,7 +126,9 @@ impl Message {
     /// # Errors
     /// What is no `nines.alert/1`.
     pub fn read(body: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(body)
+        // An object first: a list would be read as fields in their order.
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body)?;
+        serde_json::from_value(fields.into())
     }
 
     /// How it stands. What was opened again is open, whoever acknowledged it before.

@@ -133,7 +133,7 @@ fn state(message: &Message) -> &str {
     match message.standing() {
         Standing::Open => {
             let kind = Kind::ALL.into_iter().find(|kind| kind.code() == message.kind);
-            kind.map_or(message.kind.as_str(), Kind::words)
+            kind.map_or(message.kind.as_str(), |kind| kind.words())
         }
         Standing::Acknowledged => "acknowledged",
         Standing::Over => "resolved",

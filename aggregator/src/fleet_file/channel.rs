@@ -176,3 +176,6 @@ fn address(value: &Value<'_>) -> Option<Address> {
     let mend = "write where the whole address is instead: url = { env = \"NINES_HOOK_URL\" }";
     web_address(value, Some(mend)).map(Address::Open)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-pub(super) use nines_shared::secret::is_telling;
+use nines_shared::secret;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -11,6 +11,11 @@ pub(super) fn of_tree(root: &DeTable<'_>) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     walk_table(root, false, &mut found);
     found
+}
+
+/// Whether a key, header or parameter of this name is likely to hold a secret.
+pub(super) fn is_telling(name: &str) -> bool {
+    name.trim() == "routing_key" || secret::is_telling(name)
 }
 
 fn walk_table(table: &DeTable<'_>, telling: bool, found: &mut Vec<Range<usize>>) {

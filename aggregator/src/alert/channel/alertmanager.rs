@@ -104,12 +104,8 @@ fn annotations(message: &Message, text: &Text) -> Map<String, Value> {
     };
     let by = message.acknowledged_by.clone().unwrap_or_default();
     let now = message.severity.map(|severity| severity.code().to_owned()).unwrap_or_default();
-    let texts = [
-        ("summary", &text.title),
-        ("description", &description),
-        ("acknowledged_by", &by),
-        ("severity_of_this", &now),
-    ];
+    let texts =
+        [("summary", &text.title), ("description", &description), ("acknowledged_by", &by), ("severity_of_this", &now)];
     let known = texts.into_iter().filter(|(_, value)| !value.is_empty());
     known.map(|(name, value)| (name.to_owned(), json!(inert(value)))).collect()
 }

@@ -33,6 +33,9 @@ pub(super) async fn deliver(client: &Client, email: &Email, told: &Told<'_>) -> 
     let read = |password: &Secret, hidden: &mut Hidden| hidden.read(password);
     let password = email.login.as_ref().map(|login| read(&login.password, &mut hidden)).transpose()?;
     let login = email.login.as_ref().zip(password).map(|(login, password)| (login.user.clone(), password));
+    if let Some((user, password)) = &login {
+        hidden.add(&format!("\0{user}\0{password}"));
+    }
     let mail = mail(email, told).map_err(|why| Refused::for_good(format!("no mail can be made of it: {why}")))?;
     let refused = smtp::send(client, email, login, &mail).await.map_err(|refused| hidden.mask(refused))?;
     for (to, why) in refused {
