@@ -47,6 +47,7 @@ fn letter(event: &str, revision: u32, started_at: Timestamp, more: Value) -> Let
         no: i64::from(revision),
         about: "shop-20261122T031207Z".to_owned(),
         revision,
+        step: 0,
         event: event.to_owned(),
         channel: "oncall".parse().unwrap(),
         body: body.to_string(),

@@ -146,6 +146,7 @@ pub(super) fn letter(message: &Message, revision: u32) -> Letter {
         no: 1,
         about: message.incident.clone().unwrap_or_else(|| "report-acme-2026-09".to_owned()),
         revision,
+        step: 0,
         event: message.event.clone(),
         channel: "oncall".parse().unwrap(),
         body: serde_json::to_string(message).unwrap(),

@@ -26,6 +26,7 @@ pub fn letter(
         no: 0,
         about,
         revision: if event == Event::Opened { 1 } else { 2 },
+        step: 0,
         event: event.code().to_owned(),
         channel: channel.clone(),
         body,
