@@ -104,6 +104,8 @@ impl Place {
         let mut nines = Command::new(env!("CARGO_BIN_EXE_nines"));
         let nines = nines.args(["report", "--all-customers", "--month", MONTH]);
         let nines = nines.arg("--out").arg(&self.out).arg("--config").arg(&self.config).stdout(Stdio::null());
+        // Warnings of the fleet file would stand in the middle of the table.
+        let nines = nines.env("NINES_LOG", "error");
         let mut nines = nines.spawn().expect("nines is built");
         let process = PathBuf::from(format!("/proc/{}", nines.id()));
         let (mut peak_kib, mut ticks) = (0, 0);
