@@ -212,6 +212,26 @@ impl Fleet {
         host.map_or_else(|| REGIONS[index].1.to_owned(), |host| host.address.to_string())
     }
 
+    /// How many samples wait in the spool of probe number `index`.
+    pub fn spooled(&self, index: usize) -> i64 {
+        number(&self.probe_state(index).join("spool.db"), "SELECT count(*) FROM sample")
+    }
+
+    /// How many samples the spools of all probes ever committed; each counts in a commit what it adds.
+    pub fn committed(&self) -> i64 {
+        let sql = "SELECT value FROM counter WHERE name = 'committed'";
+        (0..self.regions).map(|index| number(&self.probe_state(index).join("spool.db"), sql)).sum()
+    }
+
+    /// From its next start on, probe number `index` reaches the aggregator by way of `relay`.
+    pub fn reach_through(&self, index: usize, relay: SocketAddr) {
+        let path = self.path(&format!("probe-{index}.toml"));
+        let written = std::fs::read_to_string(&path).expect("the probe has its file");
+        let direct = self.door.to_string();
+        assert!(written.contains(&direct), "{written}");
+        std::fs::write(path, written.replace(&direct, &relay.to_string())).expect("the folder can be written");
+    }
+
     /// `nines` with `arguments`, in the fleet's folder, ready to run.
     pub fn nines(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binaries::nines());

@@ -2,6 +2,7 @@
 //! sink that takes alerts, and waiting with a deadline instead of sleeping.
 
 pub mod binaries;
+pub mod disk;
 pub mod dns_target;
 pub mod door;
 pub mod fleet;
@@ -9,6 +10,7 @@ pub mod http;
 pub mod net;
 pub mod process;
 pub mod real;
+pub mod relay;
 pub mod seen;
 pub mod simulated;
 pub mod sink;

@@ -80,7 +80,9 @@ impl Net {
         for line in Line::ALL {
             writeln!(rules, "set {} {{ type ipv4_addr . ipv4_addr; }}", line.set()).expect("a String takes text");
         }
+        rules.push_str("set dials { type ipv4_addr . ipv4_addr; flags dynamic; size 65535; }\n");
         rules.push_str("chain forward { type filter hook forward priority 0; policy accept;\n");
+        rules.push_str("tcp flags & (syn | ack) == syn update @dials { ip saddr . ip daddr counter }\n");
         for line in Line::ALL {
             let only_tcp = if line == Line::Resetting { "meta l4proto tcp " } else { "" };
             let (set, rule) = (line.set(), line.rule());
@@ -132,6 +134,14 @@ impl Net {
     pub fn mend(&mut self, host: &Host) {
         self.ill.retain(|(_, from, to)| *from != host.address && *to != host.address);
         self.apply();
+    }
+
+    /// How often `from` has dialled `to` so far: packets of TCP that ask for a connection, repeated ones included.
+    pub fn dials(&self, from: &Host, to: &Host) -> u64 {
+        let text = self.router.run("nft", &["list", "set", "ip", "lines", "dials"], "");
+        let counted = format!("{} . {} counter packets ", from.address, to.address);
+        let count = text.split_once(&counted).and_then(|(_, rest)| rest.split(' ').next());
+        count.map_or(0, |count| count.parse().expect("a counter is a number"))
     }
 
     /// Gives the router all that is ill, in one transaction.

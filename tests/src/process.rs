@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::wait::until;
 
@@ -86,6 +86,25 @@ impl Process {
         let status =
             until(&format!("{name} ends on SIGTERM"), || self.child.try_wait().expect("a child can be waited for"));
         (status, self.end())
+    }
+
+    /// Waits for it to end by itself.
+    pub fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let name = self.name.clone();
+        let status = until(&format!("{name} ends"), || self.child.try_wait().expect("a child can be waited for"));
+        (status, self.end())
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// From now on it can open a file or a socket only while it has fewer than `most` open.
+    pub fn limit_files(&self, most: u64) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        prlimit(Some(self.pid()), Resource::Nofile, Rlimit { current: Some(most), maximum })
+            .expect("our own child can be limited");
     }
 
     /// What it uses now, by /proc.

@@ -6,6 +6,8 @@ use nines_shared::time::{Clock, Timestamp};
 use serde_json::Value;
 
 use crate::fleet::{Fleet, rfc3339};
+use crate::sink::Sink;
+use crate::wait::until;
 
 impl Fleet {
     /// What the fleet says of `service` now.
@@ -70,6 +72,18 @@ impl Fleet {
         regions.iter().all(heard).then_some(())
     }
 
+    /// Whether the aggregator has as many samples as the probes' spools ever committed: nothing taken was lost on the
+    /// way (INV-1). What is stored is counted first: a sample that is lost can't be made up for by one that follows.
+    pub fn all_is_delivered(&self) -> Option<()> {
+        let stored = self.stored();
+        (stored == self.committed()).then_some(())
+    }
+
+    /// Waits for [`Fleet::all_is_delivered`].
+    pub fn until_all_is_delivered(&self) {
+        until("the aggregator has what the spools committed", || self.all_is_delivered());
+    }
+
     /// The report over `[from, to)`, after making sure that the books behind it are in order: no sample is there
     /// twice (INV-3), and every account and every count of slots adds up (INV-4).
     ///
@@ -96,6 +110,15 @@ impl Fleet {
         }
         report
     }
+}
+
+/// That nobody was paged so far.
+///
+/// # Panics
+/// Where somebody was, with why nobody should have been.
+pub fn no_page(sink: &Sink, why: &str) {
+    let pages: Vec<_> = sink.alerts().into_iter().filter(|alert| alert.text("severity") == "page").collect();
+    assert!(pages.is_empty(), "{why}: {pages:#?}");
 }
 
 /// The present, by the clock of this machine.

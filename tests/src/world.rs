@@ -1,16 +1,17 @@
 //! A fleet of hosts: an aggregator, probes, a target, a canary and a channel, each with its own address and line.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use crate::fleet::{Fleet, REGIONS, Seat, Seats};
 use crate::net::{Host, Line, Net};
+use crate::seen::no_page;
 use crate::sink::Sink;
 use crate::target::Target;
 
-/// How often its check is asked, in ms.
-pub const INTERVAL_MS: i64 = 1_000;
+/// How often its check is asked, in ms. A slot may begin half of it late, which a busy machine needs.
+pub const INTERVAL_MS: i64 = 2_000;
 /// How long its check may take, in ms.
-pub const TIMEOUT_MS: i64 = 600;
+pub const TIMEOUT_MS: i64 = 900;
 
 /// The service of a world, and the customer's only one.
 pub const SERVICE: &str = "shop";
@@ -77,16 +78,32 @@ impl World {
     pub fn mend(&mut self, index: usize) {
         self.net.mend(&self.probes[index]);
     }
+
+    /// How often probes have dialled the aggregator so far, all together.
+    pub fn dials(&self) -> u64 {
+        self.probes.iter().map(|probe| self.net.dials(probe, &self.aggregator)).sum()
+    }
+
+    /// That nobody was paged so far, and that no outage is on record.
+    ///
+    /// # Panics
+    /// Where somebody was, with why nobody should have been.
+    pub fn pages_nobody(&self, why: &str) {
+        let outages = self.fleet.incidents_of("outage");
+        assert!(outages.is_empty(), "{why}: {outages:#?}");
+        no_page(&self.sink, why);
+    }
 }
 
 /// Takes every connection on `listener` and says nothing, for as long as the test runs.
-fn answering(listener: TcpListener) -> std::net::SocketAddr {
+fn answering(listener: TcpListener) -> SocketAddr {
     let address = listener.local_addr().expect("a bound listener has an address");
     std::thread::spawn(move || for _taken in listener.incoming() {});
     address
 }
 
-fn checks(target: &Target) -> String {
+/// A service with one check of `target`, asked from every region.
+pub fn checks(target: &Target) -> String {
     format!(
         "\n[[service]]\nid = \"{SERVICE}\"\ncustomer = \"acme\"\n\n[[check]]\nid = \"shop-home\"\nservice = \"{SERVICE}\"\n\
          interval = \"{INTERVAL_MS}ms\"\ntimeout = \"{TIMEOUT_MS}ms\"\nhttp = {{ url = \"{}\" }}\n",

@@ -231,7 +231,14 @@ impl Track {
     }
 }
 
-/// A service that was removed fails no more: its incidents end with its life.
+/// What is asked no more fails no more: incidents end with the life of the service, or with that of its last check.
 fn ended_with_life(signal: Signal, record: &ServiceRecord, now: Timestamp) -> Signal {
-    if now <= record.life.to { signal } else { signal.then(Span::new(record.life.to, now), State::Good) }
+    let asked_until = record.checks.iter().map(|check| check.removed_at).max();
+    let end = asked_until.map_or(record.life.to, |asked_until| asked_until.min(record.life.to));
+    if now <= end {
+        return signal;
+    }
+    let before = Span::new(Timestamp::MIN, end);
+    let lived = signal.spans().iter().filter_map(|(span, state)| Some((span.intersection(before)?, *state)));
+    Signal::new(lived).then(Span::new(end, now), State::Good)
 }

@@ -489,6 +489,22 @@ async fn an_incident_of_a_service_that_is_removed_is_resolved() {
 }
 
 #[tokio::test]
+async fn an_incident_of_a_service_whose_last_check_is_removed_is_resolved() {
+    let mut world = World::new().await;
+    world.live(at(-120), at(150), outage(100, 900)).await;
+    let mut fleet = Fleet::clone(&world.running.fleet.borrow());
+    fleet.checks.clear();
+    world.load(fleet.clone()).await;
+    world.desk.reload(&fleet, at(150));
+    for second in 151..240 {
+        world.tick(at(second)).await;
+    }
+    assert_eq!(world.told().await, [pair("opened", "oncall"), pair("resolved", "oncall")]);
+    let incident = world.incidents().await.remove(0);
+    assert!(!incident.withdrawn, "what was down was down");
+}
+
+#[tokio::test]
 async fn who_acknowledges_has_been_notified_and_the_first_who_does_stays() {
     let mut world = World::new().await;
     world.live(at(-120), at(150), outage(100, 900)).await;

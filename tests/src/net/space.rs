@@ -47,8 +47,8 @@ impl Space {
         joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Runs a tool in the namespace with `input`; it must succeed.
-    pub(super) fn run(&self, tool: &str, arguments: &[&str], input: &str) {
+    /// Runs a tool in the namespace with `input`; it must succeed. Returns what it printed.
+    pub(super) fn run(&self, tool: &str, arguments: &[&str], input: &str) -> String {
         let mut command = Command::new(tool);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.within(|| command.spawn());
@@ -57,5 +57,6 @@ impl Space {
         let ended = child.wait_with_output().expect("a child can be waited for");
         let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         assert!(given.is_ok() && ended.status.success(), "{tool} refuses ({}):\n{input}\n{out}{err}", ended.status);
+        out.into_owned()
     }
 }
