@@ -43,6 +43,14 @@ impl Disk {
         }
     }
 
+    /// From now on nothing on it can be written, or it can again. Nobody may have a file open there for writing.
+    pub fn read_only(&self, read_only: bool) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", if read_only { "remount,ro" } else { "remount,rw" }]).arg(self.0.path());
+        let output = mount.output().expect("mount has started before");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Takes away what [`Disk::fill`] put there.
     pub fn make_room(&self) {
         fs::remove_file(self.path(BALLAST)).expect("it was filled before");

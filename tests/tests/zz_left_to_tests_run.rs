@@ -9,9 +9,13 @@ fn main() {
         return;
     }
     let mut left = Vec::new();
-    let folder = repository().join("tests/tests");
-    for entry in std::fs::read_dir(folder).expect("the tests' folder can be read") {
-        let path = entry.expect("an entry can be read").path();
+    let mut places = vec![repository().join("tests/tests")];
+    while let Some(path) = places.pop() {
+        if path.is_dir() {
+            let inside = std::fs::read_dir(path).expect("the tests' folder can be read");
+            places.extend(inside.map(|entry| entry.expect("an entry can be read").path()));
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {

@@ -7,6 +7,7 @@
 mod clocks;
 mod definitions;
 mod disks;
+mod files;
 mod lines;
 mod silence;
 mod truth;

@@ -1,0 +1,31 @@
+//! `docs/RELIABILITY.md` promises tests by their names: they exist.
+
+use nines_tests::binaries::repository;
+
+#[test]
+fn every_test_that_the_table_of_faults_names_is_in_the_sources() {
+    let page = std::fs::read_to_string(repository().join("docs/RELIABILITY.md")).unwrap();
+    let named: Vec<(&str, &str)> = page.split('`').filter_map(|code| code.split_once(".rs::")).collect();
+    assert!(30 < named.len(), "the page names tests: {named:?}");
+    for (file, test) in named {
+        let path = repository().join(format!("{file}.rs"));
+        let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(source.contains(&format!("fn {test}(")), "{} has no test {test}", path.display());
+    }
+}
+
+#[test]
+fn every_row_of_the_table_of_faults_is_there_and_every_fault_that_is_made_has_its_row() {
+    let page = std::fs::read_to_string(repository().join("docs/RELIABILITY.md")).unwrap();
+    let numbers = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let rows: Vec<u32> = numbers.flat_map(|cell| cell.split(", ")).filter_map(|number| number.parse().ok()).collect();
+    assert_eq!(rows, (1..=46).collect::<Vec<_>>(), "the numbers are stable");
+    let folder = repository().join("tests/tests/faults");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for test in source.split("fn fault_").skip(1) {
+            let name = format!("fault_{}", test.split('(').next().unwrap());
+            assert!(page.contains(&name), "the table does not name {name}");
+        }
+    }
+}
