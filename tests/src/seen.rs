@@ -99,12 +99,17 @@ impl Fleet {
         let text = self.run(&["report", "--config", "nines.toml", "--from", &begin, "--to", &end]);
         let report: Value = serde_json::from_str(&text).expect("a report is JSON");
         for service in report["services"].as_array().expect("a report has services") {
-            adds_up(&service["accounts"], from, to);
+            assert_eq!(length(&service["accounts"]), to.since(from), "INV-4: the accounts are the window: {service:#}");
             for check in service["checks"].as_array().expect("a service has checks") {
-                adds_up(&check["accounts"], from, to);
-                let sum = |key: &str| check["regions"].as_array().map(|all| all.iter().map(|one| ms(&one[key])).sum());
+                // A check that was removed in the window has accounts of its life.
+                let life = length(&check["accounts"]);
+                assert!(life <= to.since(from), "INV-4: no more than the window: {check:#}");
+                let regions = check["regions"].as_array().expect("a check has regions");
+                let whole = regions.iter().all(|region| length(region) == life);
+                assert!(whole, "INV-4: each region's accounts are the check's life: {check:#}");
                 for key in ["slots_expected", "slots_answered"] {
-                    assert_eq!(sum(key), Some(ms(&check[key])), "INV-4: {key} of the regions: {check:#}");
+                    let sum: i64 = regions.iter().map(|region| ms(&region[key])).sum();
+                    assert_eq!(sum, ms(&check[key]), "INV-4: {key} of the regions: {check:#}");
                 }
             }
         }
@@ -140,8 +145,8 @@ fn ms(value: &Value) -> i64 {
     value.as_i64().unwrap_or_else(|| panic!("{value} is no whole number"))
 }
 
-fn adds_up(accounts: &Value, from: Timestamp, to: Timestamp) {
+/// How much time `accounts` account for, in ms.
+fn length(accounts: &Value) -> i64 {
     let parts = ["up_ms", "degraded_ms", "down_ms", "unknown_ms", "excluded_ms"];
-    let sum: i64 = parts.iter().map(|part| ms(&accounts[part])).sum();
-    assert_eq!(sum, to.since(from), "INV-4: the accounts are the window: {accounts}");
+    parts.iter().map(|part| ms(&accounts[part])).sum()
 }
