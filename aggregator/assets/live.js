@@ -32,7 +32,14 @@
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   };
 
+  // Whether a reader has begun to fill in a form: what they wrote is not swapped away.
+  const writing = () => {
+    const fields = [...document.querySelectorAll("#main input:not([type=hidden]), #main textarea")];
+    return fields.some((field) => field.value !== field.defaultValue) || document.activeElement?.closest("#main form");
+  };
+
   const refresh = async () => {
+    if (writing()) return;
     if (fetching) { again = true; return; }
     if (document.hidden) { again = true; return; }
     fetching = true;

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod channel;
 pub mod follow;
 pub mod message;
+pub mod notice;
 pub mod outbox;
 pub mod plan;
 pub mod quiet;

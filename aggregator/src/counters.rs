@@ -47,6 +47,10 @@ pub struct Counters {
     pub notifications_sent: Counter,
     /// Tries to notify that failed.
     pub notifications_failed: Counter,
+    /// Notifications that were given up.
+    pub notifications_given_up: Counter,
+    /// Looks at what is due to be delivered.
+    pub outbox_rounds: Counter,
     /// Looks at what is due of open incidents.
     pub follow_rounds: Counter,
 }

@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use nines_shared::check::Check;
-use nines_shared::id::{CustomerId, RegionId, ServiceId};
-use nines_shared::secret::Secrets;
+use nines_shared::id::{CustomerId, PersonId, RegionId, ServiceId};
+use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,8 @@ pub struct Fleet {
     pub channels: Vec<Channel>,
     /// In the file's order, which decides.
     pub routes: Vec<Route>,
+    /// In the file's order.
+    pub people: Vec<Person>,
     /// The values of the secrets that the checks name, as they were when this was put in force; empty before. They
     /// are nothing that a file says, and are in no store.
     pub secrets: Secrets,
@@ -65,6 +67,26 @@ pub struct AggregatorSettings {
     pub public_url: Option<url::Url>,
     /// Addresses that alerts may go to although they are not public.
     pub webhook_allow: Vec<ipnet::IpNet>,
+    /// Whom we tell that we live.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// Whom we tell that we live, so that they raise the alarm when we don't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What is asked for.
+    pub url: HeartbeatUrl,
+    /// How often, in ms.
+    pub every_ms: i64,
+}
+
+/// Where a heartbeat goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeartbeatUrl {
+    /// As written.
+    Open(url::Url),
+    /// A secret: whoever knows it can speak for us.
+    Secret(Secret),
 }
 
 /// How reports look, and what becomes of them.
@@ -329,6 +351,17 @@ pub struct Afterwards {
     pub at: Timestamp,
     /// By whom.
     pub by: String,
+}
+
+/// Somebody who may act on the page and through the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Their id, which is what records hold.
+    pub id: PersonId,
+    /// As people call them.
+    pub name: String,
+    /// By which they are known.
+    pub token: Secret,
 }
 
 /// How loud an alert is.

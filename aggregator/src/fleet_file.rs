@@ -14,6 +14,7 @@ mod customer;
 mod dns;
 pub mod finding;
 mod grpc;
+mod heartbeat;
 mod hours;
 mod http;
 mod http_expect;
@@ -22,6 +23,7 @@ mod ids;
 mod maintenance;
 mod notes;
 mod number;
+mod person;
 mod provable;
 mod proxy;
 mod reach;
@@ -42,7 +44,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub use finding::{Finding, Warning};
-use nines_shared::id::{ChannelId, CheckId, CustomerId, RegionId, ServiceId};
+use nines_shared::id::{ChannelId, CheckId, CustomerId, PersonId, RegionId, ServiceId};
 use nines_shared::secret::Secrets;
 use toml::de::DeTable;
 
@@ -180,6 +182,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let maintenance = each(elements.maintenance, |table| maintenance::read(table, &declared, &zones));
     let channels = each(elements.channels, channel::read);
     let routes = each(elements.routes, |table| route::read(table, &declared));
+    let people = each(elements.people, person::read);
     root.finish();
     let fleet = Fleet {
         environment: environment?,
@@ -192,6 +195,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         maintenance: whole(maintenance)?,
         channels: whole(channels)?,
         routes: whole(routes)?,
+        people: whole(people)?,
         secrets: Secrets::default(),
     };
     advice::give(root, &fleet, &spots);
@@ -213,6 +217,7 @@ struct Elements<'a> {
     maintenance: Vec<Table<'a>>,
     channels: Vec<Table<'a>>,
     routes: Vec<Table<'a>>,
+    people: Vec<Table<'a>>,
 }
 
 impl<'a> Elements<'a> {
@@ -226,11 +231,14 @@ impl<'a> Elements<'a> {
             maintenance: root.tables("maintenance"),
             channels: root.tables("channel"),
             routes: root.tables("route"),
+            people: root.tables("person"),
         }
     }
 
     /// The ids of all, each looked at once.
     fn declared(&self) -> Declared<'a> {
+        // Nothing in the file refers to people, but their ids are unique too.
+        let _unique = Ids::of::<PersonId>("person", &self.people);
         Declared {
             regions: Ids::of::<RegionId>("region", &self.regions),
             customers: Ids::of::<CustomerId>("customer", &self.customers),

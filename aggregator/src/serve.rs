@@ -5,6 +5,7 @@
 //! store commits what is left and closes. A part that ends unasked takes all down: an aggregator that
 //! does half of its work would be taken for one that does all of it.
 
+mod life;
 mod reload;
 mod reports;
 #[cfg(test)]
@@ -188,12 +189,27 @@ impl Served {
             alert::follow::run(running).await;
             Ok(())
         });
+        self.start_life();
         self.start_control();
         self.start_reports();
         if let Some(file) = fleet_file {
             let reloader = self.reloader.clone();
             self.part("the fleet file's watch", async move { reload::watch(&reloader, &file).await });
         }
+    }
+
+    /// Signs of life, for ourselves and for others.
+    fn start_life(&mut self) {
+        let running = self.running.clone();
+        self.part("the sign of life", async move {
+            life::beat(running).await;
+            Ok(())
+        });
+        let (running, authority, probes_addr) = (self.running.clone(), self.authority.clone(), self.probes_addr);
+        self.part("the heartbeat", async move {
+            life::heartbeat(running, authority, probes_addr).await;
+            Ok(())
+        });
     }
 
     /// Months turn final by themselves.

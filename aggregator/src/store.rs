@@ -15,6 +15,7 @@ use readers::Readers;
 use writer::Writer;
 
 pub mod definitions;
+pub mod gaps;
 pub mod incidents;
 mod open;
 pub mod outbox;
@@ -316,6 +317,7 @@ pub(crate) mod tests {
                 database: "nines.db".into(),
                 public_url: None,
                 webhook_allow: Vec::new(),
+                heartbeat: None,
             },
             report: ReportSettings::default(),
             regions: vec![region("eu-west"), region("us-east")],
@@ -325,6 +327,7 @@ pub(crate) mod tests {
             maintenance: Vec::new(),
             channels: Vec::new(),
             routes: Vec::new(),
+            people: Vec::new(),
             secrets: nines_shared::secret::Secrets::default(),
         }
     }

@@ -1,9 +1,10 @@
 //! People's side of the aggregator: pages, API, badges, metrics, live updates.
 //!
-//! Everything is read from the store and judged by `uptime`; nothing here writes. Pages are complete
+//! Everything is read from the store and judged by `uptime`; what people do goes through `control`. Pages are complete
 //! without JavaScript, load nothing from elsewhere and have nothing inline. What a stranger can ask for is
 //! limited in size, time and number.
 
+mod actions;
 mod api;
 mod assets;
 mod badge;
@@ -18,6 +19,7 @@ mod metrics;
 mod pages;
 mod reports;
 mod shade;
+mod sign_in;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -28,13 +30,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::running::Running;
 
-/// The most bytes of a request's body; nothing here wants one.
+/// The most bytes of a request's body where nothing wants one.
 const MAX_BODY_BYTES: usize = 1 << 10;
 
 /// What every request shares.
@@ -47,6 +49,8 @@ struct Web {
     cache: Arc<figures::Cache>,
     /// Turns for building reports.
     builds: Arc<Semaphore>,
+    /// Who may act.
+    doorkeeper: Arc<sign_in::Doorkeeper>,
     /// Whether the evaluator lives.
     pulse: health::Pulse,
 }
@@ -61,7 +65,7 @@ pub async fn run(listener: TcpListener, running: Running) -> io::Result<()> {
     tokio::spawn(pulse.clone().watch(running.clone()));
     let streams = Arc::new(Semaphore::new(live::MAX_STREAMS));
     let builds = Arc::new(Semaphore::new(reports::MAX_BUILDS));
-    let web = Web { running, streams, cache: Arc::default(), builds, pulse };
+    let web = Web { running, streams, cache: Arc::default(), builds, doorkeeper: Arc::default(), pulse };
     door::serve(listener, router(web), stop).await;
     Ok(())
 }
@@ -84,8 +88,24 @@ fn router(web: Web) -> Router {
         .route("/style.css", get(assets::style))
         .route("/live.js", get(assets::script))
         .route("/favicon.svg", get(assets::icon))
+        .merge(acts())
         .fallback(pages::missing)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(headers::strict))
         .with_state(web)
+}
+
+/// What does something, for people who may.
+fn acts() -> Router<Web> {
+    Router::new()
+        .route("/sign-in", get(actions::sign_in_page).post(actions::sign_in))
+        .route("/sign-out", post(actions::sign_out))
+        .route("/incident/{id}/act", post(actions::on_incident))
+        .route("/silence/{no}/end", post(actions::end_silence))
+        .route("/api/v1/incidents/{id}/ack", post(actions::api_ack))
+        .route("/api/v1/incidents/{id}/note", post(actions::api_note))
+        .route("/api/v1/incidents/{id}/assign", post(actions::api_assign))
+        .route("/api/v1/silences", get(actions::api_silences).post(actions::api_silence))
+        .route("/api/v1/silences/{no}/end", post(actions::api_end_silence))
+        .layer(DefaultBodyLimit::max(actions::MAX_BODY_BYTES))
 }

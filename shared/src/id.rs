@@ -96,6 +96,8 @@ ids! {
     ProbeId,
     /// A channel: where alerts go.
     ChannelId,
+    /// Names somebody who may act.
+    PersonId,
 }
 
 #[cfg(test)]

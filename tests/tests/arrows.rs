@@ -28,6 +28,8 @@ const PURE: &[&str] = &[
     "aggregator/src/uptime/",
     "aggregator/src/incident.rs",
     "aggregator/src/incident/",
+    "aggregator/src/alert/plan.rs",
+    "aggregator/src/alert/quiet.rs",
     "aggregator/src/alert/route.rs",
 ];
 

@@ -9,8 +9,16 @@ pub const FIRST_MS: i64 = 1_000;
 pub const LONGEST_MS: i64 = 300_000;
 /// The longest wait that a channel may ask for with `Retry-After`, in ms.
 pub const LONGEST_ASKED_MS: i64 = 3_600_000;
-/// How long a letter is tried, in ms. After that it is given up, loudly.
+/// How long a letter is tried, in ms. After that, and [`LEAST_ATTEMPTS`], it is given up, loudly.
 pub const GIVE_UP_AFTER_MS: i64 = 24 * 3_600_000;
+/// How often a letter is tried at least: we may have been away for a day, or the clock may have been set forward.
+pub const LEAST_ATTEMPTS: u32 = 8;
+
+/// Whether a letter that waits until `due_at` is to be tried at `now`. One that waits longer than any wait can be was told to
+/// before the clock was set back.
+pub fn is_due(due_at: Timestamp, now: Timestamp) -> bool {
+    due_at <= now || LONGEST_ASKED_MS < due_at.since(now)
+}
 
 /// When to try again at `now` after `attempts` failures, or `None` where a letter written at `written_at` is to be given up.
 ///
@@ -23,7 +31,7 @@ pub fn retry_at(
     written_at: Timestamp,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    if GIVE_UP_AFTER_MS <= now.since(written_at) {
+    if GIVE_UP_AFTER_MS <= now.since(written_at) && LEAST_ATTEMPTS <= attempts {
         return None;
     }
     let span_ms = FIRST_MS.saturating_mul(1_i64 << attempts.saturating_sub(1).min(30)).min(LONGEST_MS);
@@ -51,7 +59,14 @@ mod tests {
     fn a_letter_is_given_up_after_a_day_and_not_before() {
         let last = WRITTEN.plus_ms(GIVE_UP_AFTER_MS - 1);
         assert!(retry_at(500, None, 0, WRITTEN, last).is_some());
-        assert_eq!(retry_at(1, None, 0, WRITTEN, last.plus_ms(1)), None);
+        assert_eq!(retry_at(LEAST_ATTEMPTS, None, 0, WRITTEN, last.plus_ms(1)), None);
+        assert!(retry_at(LEAST_ATTEMPTS - 1, None, 0, WRITTEN, last.plus_ms(1)).is_some(), "it was not tried often");
+    }
+
+    #[test]
+    fn a_letter_is_not_kept_waiting_by_a_clock_that_is_set_back() {
+        let due = |ms| is_due(WRITTEN.plus_ms(ms), WRITTEN);
+        assert!(due(0) && !due(1) && !due(LONGEST_ASKED_MS) && due(LONGEST_ASKED_MS + 1));
     }
 
     proptest! {

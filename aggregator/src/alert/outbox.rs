@@ -13,11 +13,12 @@ use nines_shared::id::ChannelId;
 use nines_shared::sample::detail;
 use nines_shared::time::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::backoff;
 use super::channel::client::Client;
 use super::channel::{self, Refused};
+use super::{backoff, notice};
+use crate::definition::Fleet;
 use crate::running::Running;
 use crate::store::StoreError;
 use crate::store::outbox::{self, Attempt, Letter};
@@ -28,17 +29,25 @@ pub const MAX_PER_CHANNEL: usize = 4;
 const LOOKED_AT: u32 = 8;
 /// The longest time between two looks at the outbox.
 pub const LOOK: Duration = Duration::from_secs(1);
+/// How often settled letters that are old are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long letters on their way may take to be settled once the process is to stop; the others are sent again later.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Delivers until `running.stop` is cancelled; then letters on their way get [`GRACE`].
 pub async fn run(running: Running) {
     let mut news = running.news.subscribe();
+    let mut pruned: Option<Instant> = None;
     let mut courier = Courier { running: running.clone(), away: BTreeMap::new(), trips: JoinSet::new() };
     while !running.stop.is_cancelled() {
         news.mark_unchanged();
         if let Err(error) = courier.send_what_is_due().await {
             tracing::error!(%error, "outbox.failed: tried again within a second");
+        }
+        running.counters.outbox_rounds.add(1);
+        if pruned.is_none_or(|at| PRUNE_EVERY <= at.elapsed()) {
+            pruned = Some(Instant::now());
+            prune(&running).await;
         }
         tokio::select! {
             () = running.stop.cancelled() => {}
@@ -50,6 +59,15 @@ pub async fn run(running: Running) {
     let rest = async { while courier.trips.join_next().await.is_some() {} };
     if timeout(GRACE, rest).await.is_err() {
         tracing::warn!("outbox.cut_off: letters on their way are sent again at the next start");
+    }
+}
+
+async fn prune(running: &Running) {
+    let before = running.clock.now().plus_ms(-outbox::KEPT_MS);
+    match running.store.write(move |tx| outbox::prune(tx, before)).await {
+        Ok(0) => {}
+        Ok(letters) => tracing::info!(letters, "outbox.pruned"),
+        Err(error) => tracing::error!(%error, "outbox.not_pruned: tried again within an hour"),
     }
 }
 
@@ -65,7 +83,7 @@ impl Courier {
     async fn send_what_is_due(&mut self) -> Result<(), StoreError> {
         let now = self.running.clock.now();
         let letters = self.running.store.read(|conn| outbox::next(conn, LOOKED_AT)).await?;
-        for letter in letters.into_iter().filter(|letter| letter.due_at <= now) {
+        for letter in letters.into_iter().filter(|letter| backoff::is_due(letter.due_at, now)) {
             let at_channel = self.away.values().filter(|channel| **channel == letter.channel).count();
             if self.away.contains_key(&letter.no) || MAX_PER_CHANNEL <= at_channel {
                 continue;
@@ -95,16 +113,35 @@ async fn trip(running: Running, letter: Letter) -> i64 {
     let attempt = judged(&running, &letter, answer, now);
     let no = letter.no;
     // The answer is not forgotten: until it is kept, the letter counts as on its way.
-    while let Err(error) = keep(&running, no, &attempt, now).await {
+    while let Err(error) = keep(&running, &fleet, &letter, &attempt, now).await {
         tracing::error!(%error, letter = no, "outbox.not_kept: tried again within a second");
         sleep(LOOK).await;
     }
     no
 }
 
-async fn keep(running: &Running, no: i64, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
-    let attempt = attempt.clone();
-    running.store.write(move |tx| outbox::keep_attempt(tx, no, &attempt, now)).await
+async fn keep(
+    running: &Running,
+    fleet: &Arc<Fleet>,
+    letter: &Letter,
+    attempt: &Attempt,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (fleet, letter, attempt) = (Arc::clone(fleet), letter.clone(), attempt.clone());
+    let gave_up = matches!(attempt, Attempt::GaveUp { .. });
+    let job = move |tx: &rusqlite::Transaction<'_>| {
+        outbox::keep_attempt(tx, letter.no, &attempt, now)?;
+        match &attempt {
+            Attempt::GaveUp { failure } => notice::given_up(tx, &fleet, (&letter, failure), now),
+            Attempt::Accepted | Attempt::Failed { .. } => Ok(()),
+        }
+    };
+    running.store.write(job).await?;
+    if gave_up {
+        // Whoever is next is told at once.
+        running.news.send_modify(|news| *news += 1);
+    }
+    Ok(())
 }
 
 /// Counts and logs how it went, and says what is to be kept of it.
@@ -118,13 +155,15 @@ fn judged(running: &Running, letter: &Letter, answer: Result<(), Refused>, now: 
     running.counters.notifications_failed.add(1);
     let failure = detail(&refused.why);
     let attempts = letter.attempts.saturating_add(1);
-    match backoff::retry_at(attempts, refused.retry_after_ms, dice(), letter.written_at, now) {
+    let retry_at = backoff::retry_at(attempts, refused.retry_after_ms, dice(), letter.written_at, now);
+    match retry_at.filter(|_| !refused.permanent) {
         Some(retry_at) => {
             tracing::warn!(about, %channel, event, attempts, failure, retry_at = %retry_at, "alert.failed");
             Attempt::Failed { retry_at, failure }
         }
         None => {
-            tracing::error!(about, %channel, event, attempts, failure, "alert.given_up: nobody was told");
+            running.counters.notifications_given_up.add(1);
+            tracing::error!(about, %channel, event, attempts, failure, "alert.given_up: this channel was not told");
             Attempt::GaveUp { failure }
         }
     }

@@ -1,5 +1,8 @@
 //! `nines status`: how it is now, on one screen: services, regions, open incidents, probes.
 
+mod alerts;
+
+use alerts::Alerts;
 use anstyle::{AnsiColor, Style};
 use nines_shared::id::{CheckId, CustomerId, ProbeId, RegionId, ServiceId};
 use nines_shared::time::{Clock, Timestamp};
@@ -36,6 +39,7 @@ struct Status {
     incidents: Vec<OpenIncident>,
     /// Frozen reports that something came too late for.
     restatements: Vec<Restatement>,
+    alerts: Alerts,
     probes: Vec<ProbeStatus>,
 }
 
@@ -138,6 +142,7 @@ fn status(conn: &Connection, now: Timestamp) -> Result<Status, StoreError> {
     };
     Ok(Status {
         restatements: life::all_due(conn)?.into_iter().map(of_report).collect(),
+        alerts: Alerts::read(conn, now)?,
         at: now,
         services,
         incidents: incidents::open(conn)?.into_iter().map(of_incident).collect(),
@@ -186,6 +191,7 @@ fn drawn(status: &Status) -> String {
     for Restatement { customer, month, due, .. } in &status.restatements {
         text.push_str(&format!("a restatement of {month} for {customer} is due: {due}\n"));
     }
+    text.push_str(&status.alerts.drawn());
     text.push('\n');
     let columns = [("PROBE", Align::Left), ("REGION", Align::Left), ("SEEN", Align::Left), ("SPOOLED", Align::Right)];
     let rows: Vec<[String; 4]> = status.probes.iter().map(|probe| probe_row(probe, status.at)).collect();

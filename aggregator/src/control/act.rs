@@ -154,6 +154,10 @@ fn assign(
     if to.trim().is_empty() || MAX_NAME < to.len() {
         return Ok(Refused::because(format!("a person has a name of 1 to {MAX_NAME} bytes")));
     }
+    let known: Vec<&str> = fleet.people.iter().map(|person| person.id.as_str()).collect();
+    if !known.is_empty() && !known.contains(&to.trim()) {
+        return Ok(Refused::because(format!("there is no person {}; there are {}", to.trim(), known.join(", "))));
+    }
     let Some(before) = incidents::get(tx, id)? else { return Ok(unknown(id)) };
     if let Some(incident) = incidents::assign(tx, id, (to, by), now)?
         && before.assigned_to != incident.assigned_to

@@ -50,6 +50,7 @@ fn fleet(folder: &Path) -> Fleet {
             database: folder.join("nines.db"),
             public_url: None,
             webhook_allow: Vec::new(),
+            heartbeat: None,
         },
         report: crate::definition::ReportSettings::default(),
         regions: REGIONS.iter().map(|id| Region { id: id.parse().unwrap(), name: (*id).into() }).collect(),
@@ -71,6 +72,7 @@ fn fleet(folder: &Path) -> Fleet {
             Route { severity: Some(Severity::Page), channels: vec!["oncall".parse().unwrap()], ..Route::default() },
             Route { channels: vec!["mail".parse().unwrap()], ..Route::default() },
         ],
+        people: Vec::new(),
         secrets: nines_shared::secret::Secrets::default(),
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
     let database = table.get_or("database", default.database, Value::path);
     let public_url = table.get_if("public_url", public_url);
     let allow = table.get_or("webhook_allow", Vec::new(), |value| value.list(network));
+    let heartbeat = table.get_if("heartbeat", super::heartbeat::read);
     table.finish();
     Some(AggregatorSettings {
         probes: probes?,
@@ -22,6 +23,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
         database: database?,
         public_url: public_url?,
         webhook_allow: allow?,
+        heartbeat: heartbeat?,
     })
 }
 
@@ -32,6 +34,7 @@ fn default(root: &Table<'_>) -> AggregatorSettings {
         database: root.notes.resolve("nines.db"),
         public_url: None,
         webhook_allow: Vec::new(),
+        heartbeat: None,
     }
 }
 

@@ -55,7 +55,7 @@ pub fn write(tx: &Transaction<'_>, fleet: &Fleet, draft: &Draft, now: Timestamp)
         .map(|channel| (channel, body.clone()))
         .collect();
     let about = format!("report-{}-{}", draft.kept.customer, draft.kept.month);
-    outbox::write_of_report(tx, (&about, draft.kept.revision, event(&draft.report)), &letters, now)
+    outbox::write_notice(tx, (&about, draft.kept.revision, event(&draft.report)), &letters, now)
 }
 
 fn event(report: &Report) -> &'static str {

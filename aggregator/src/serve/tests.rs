@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
+use crate::store::gaps;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -234,4 +235,53 @@ async fn a_part_that_ends_unasked_takes_all_down() {
     let error = timeout(SOON, served.wait()).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("out of paper"), "{error}");
     served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_that_it_lives_and_the_time_that_it_was_away_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = read(&write(folder.path(), &["shop-home"]));
+    let watcher = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/alive", watcher.local_addr().unwrap()).parse().unwrap();
+    fleet.aggregator.webhook_allow = vec!["127.0.0.0/8".parse().unwrap()];
+    fleet.aggregator.heartbeat =
+        Some(crate::definition::Heartbeat { url: crate::definition::HeartbeatUrl::Open(url), every_ms: 10_000 });
+    let before = Clock::system().now().plus_ms(-3_600_000);
+    let store = Store::open(&fleet.aggregator.database).unwrap();
+    store.write(move |tx| gaps::beat(tx, true, before)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
+
+    let served = start(fleet, Options::default()).await.unwrap();
+    let told = async {
+        let (mut stream, _) = watcher.accept().await.unwrap();
+        let mut request = [0; 1_024];
+        let read = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    };
+    let request = timeout(SOON, told).await.expect("the watcher is told");
+    assert!(request.starts_with("GET /alive HTTP/1.1"), "{request}");
+    let lives = || async { served.running.store.read(gaps::life).await.unwrap().unwrap() };
+    let kept = async {
+        while lives().await.heartbeat_at.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, kept).await.expect("it is kept that the watcher was told");
+    let gaps = served
+        .running
+        .store
+        .read(|conn| {
+            gaps::within(
+                conn,
+                nines_shared::time::Span {
+                    from: nines_shared::time::Timestamp::MIN,
+                    to: nines_shared::time::Timestamp::MAX,
+                },
+            )
+        })
+        .await
+        .unwrap();
+    assert_eq!((gaps.len(), gaps[0].span.from, gaps[0].why), (1, before, gaps::Why::Stopped));
+    timeout(SOON, served.stop()).await.unwrap().unwrap();
 }

@@ -174,11 +174,11 @@ pub fn write_step(
     put(tx, (id, Some(id)), (incident.revision, step, event.code()), letters, now)
 }
 
-/// Writes one letter for each of `letters` about a revision of the report called `about`.
+/// Writes one letter for each of `letters` about a revision of `about`, which is no incident.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn write_of_report(
+pub fn write_notice(
     tx: &Transaction<'_>,
     (about, revision, event): (&str, u32, &str),
     letters: &[(ChannelId, String)],
@@ -265,6 +265,62 @@ pub fn told(conn: &Connection, incident: &IncidentId) -> Result<Vec<Told>, Store
         })
     })?;
     rows.collect()
+}
+
+/// Whether something was written about this revision of `about`.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_written(conn: &Connection, about: &str, revision: u32) -> Result<bool, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT 1 FROM outbox WHERE about = ?1 AND revision = ?2")?;
+    Ok(statement.exists(params![about, revision])?)
+}
+
+/// The channels whose letters were given up after `since`, when last and why.
+///
+/// # Errors
+/// As [`next`].
+pub fn given_up_since(
+    conn: &Connection,
+    since: Timestamp,
+) -> Result<Vec<(ChannelId, Timestamp, Option<String>)>, StoreError> {
+    // Of the bare columns beside max() SQLite takes those of the row that has it.
+    let mut statement = conn.prepare_cached(
+        "SELECT channel, max(settled_at), failure, no FROM outbox
+         WHERE ?1 < settled_at AND NOT delivered GROUP BY channel ORDER BY channel",
+    )?;
+    let rows = statement.query_and_then([since.as_ms()], |row| {
+        let no = row.get(3)?;
+        let channel = row.get::<_, String>(0)?.parse().map_err(|why: IdError| unreadable(no, &why))?;
+        Ok((channel, Timestamp::from_ms(row.get(1)?), row.get(2)?))
+    })?;
+    rows.collect()
+}
+
+/// The incidents detected after `since` that were to be told and about which nothing was written, the newest first.
+///
+/// # Errors
+/// What SQLite says.
+pub fn untold_since(conn: &Connection, since: Timestamp) -> Result<Vec<String>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id FROM incident WHERE ?1 < detected_at AND 0 < revision
+           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.incident = incident.id)
+         ORDER BY detected_at DESC, id LIMIT 100",
+    )?;
+    let rows = statement.query_and_then([since.as_ms()], |row| Ok(row.get(0)?))?;
+    rows.collect()
+}
+
+/// Forgets letters that were settled before `before`, but none about an incident that is open; says how many.
+///
+/// # Errors
+/// What SQLite says.
+pub fn prune(tx: &Transaction<'_>, before: Timestamp) -> Result<usize, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "DELETE FROM outbox WHERE settled_at < ?1
+           AND (incident IS NULL OR incident NOT IN (SELECT id FROM incident WHERE resolved_at IS NULL))",
+    )?;
+    Ok(statement.execute([before.as_ms()])?)
 }
 
 /// How many letters wait to be delivered.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, definitions, incidents, outbox, probes, reports, samples, silences};
+use super::{StoreError, definitions, gaps, incidents, outbox, probes, reports, samples, silences};
 
 /// Marks the file as ours: "Nine" in ASCII.
 const APPLICATION_ID: i32 = 0x4e69_6e65;
@@ -19,6 +19,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[outbox::STEPS, incidents::ASSIGNED, silences::TABLES],
     &[samples::days::TABLES, reports::BASES],
     &[definitions::maintenance::WEEKLY],
+    &[gaps::TABLES],
 ];
 
 /// The version of this program's tables.

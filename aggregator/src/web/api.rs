@@ -302,7 +302,7 @@ struct Refused {
     message: String,
 }
 
-fn answer<T: Serialize>(result: Result<T, PageError>) -> Response {
+pub(super) fn answer<T: Serialize>(result: Result<T, PageError>) -> Response {
     let error = match result {
         Ok(body) => return Json(body).into_response(),
         Err(error) => error,
@@ -314,5 +314,10 @@ fn answer<T: Serialize>(result: Result<T, PageError>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the log of the aggregator says why".to_owned())
         }
     };
+    refused(status, code, message)
+}
+
+/// An answer that says why there is no other.
+pub(super) fn refused(status: StatusCode, code: &'static str, message: String) -> Response {
     (status, Json(Refused { error: code, message })).into_response()
 }

@@ -10,7 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
+
+use super::sign_in::Peer;
 
 /// Connections at one time; further ones wait in the kernel's queue.
 pub(super) const MAX_CONNECTIONS: usize = 1_024;
@@ -39,8 +44,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
-    while let Some((stream, place)) = next(&listener, &places, &stop).await {
-        let service = TowerToHyperService::new(app.clone());
+    while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
+        let inner = TowerToHyperService::new(app.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            inner.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -66,11 +75,11 @@ async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     loop {
         let accepted = async {
             let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-            listener.accept().await.map(|(stream, _peer)| (stream, place))
+            listener.accept().await.map(|(stream, peer)| (stream, Peer(peer.ip()), place))
         };
         let error = tokio::select! {
             () = stop.cancelled() => return None,

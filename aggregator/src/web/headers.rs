@@ -13,7 +13,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a page may load: its own style, its own script, itself. Nothing inline, nothing foreign.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
-                          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                          connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const STRICT: &[(&str, &str)] = &[
     ("content-security-policy", POLICY),

@@ -16,8 +16,9 @@ use super::shade::Shade;
 use super::view::Standing;
 use crate::counters::Counters;
 use crate::incident::{Incident, Kind};
+use crate::store::gaps::Life;
 use crate::store::probes::ProbeRecord;
-use crate::store::{StoreError, incidents, outbox, probes};
+use crate::store::{StoreError, gaps, incidents, outbox, probes, silences};
 use crate::uptime::Accounts;
 
 pub(super) async fn metrics(State(web): State<Web>) -> Response {
@@ -33,11 +34,12 @@ pub(super) async fn metrics(State(web): State<Web>) -> Response {
 async fn text(web: &Web) -> Result<String, StoreError> {
     let fleet = web.running.fleet.borrow().clone();
     let services = web.day_of_all(&fleet, web.running.clock.now()).await?;
-    let (open, probes, waiting) = web
-        .running
-        .store
-        .read(|conn| Ok((incidents::open(conn)?, probes::list(conn)?, outbox::waiting(conn)?)))
-        .await?;
+    let now = web.running.clock.now();
+    let read = move |conn: &rusqlite::Connection| {
+        let ours = Ours { silences: silences::holding(conn, now)?.len(), life: gaps::life(conn)? };
+        Ok((incidents::open(conn)?, probes::list(conn)?, outbox::waiting(conn)?, ours))
+    };
+    let (open, probes, waiting, ours) = web.running.store.read(read).await?;
     let mut page = Page::default();
     page.family("nines_build_info", "gauge", "The version that runs; always 1.");
     page.line("nines_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -45,6 +47,7 @@ async fn text(web: &Web) -> Result<String, StoreError> {
     states(&mut page, &services);
     latencies(&mut page, &services);
     of_incidents(&mut page, &open, waiting);
+    of_ours(&mut page, &ours);
     of_probes(&mut page, &probes);
     counts(&mut page, &web.running.counters);
     Ok(page.0)
@@ -127,6 +130,28 @@ fn of_incidents(page: &mut Page, open: &[Incident], waiting: u64) {
     page.line("notify_outbox_waiting", &[], waiting);
 }
 
+/// What is about ourselves.
+struct Ours {
+    silences: usize,
+    life: Option<Life>,
+}
+
+fn of_ours(page: &mut Page, ours: &Ours) {
+    page.family("silences_active", "gauge", "Silences that hold.");
+    page.line("silences_active", &[], ours.silences);
+    let Some(life) = &ours.life else { return };
+    page.family("heartbeat_faulty", "gauge", "1 while the watcher outside is not told that we live.");
+    page.line("heartbeat_faulty", &[], i32::from(life.heartbeat_fault.is_some()));
+    if let Some(at) = life.heartbeat_at {
+        page.family(
+            "heartbeat_last_timestamp_seconds",
+            "gauge",
+            "When the watcher outside was last told that we live.",
+        );
+        page.line("heartbeat_last_timestamp_seconds", &[], seconds(at.as_ms()));
+    }
+}
+
 fn of_probes(page: &mut Page, probes: &[ProbeRecord]) {
     let there: Vec<&ProbeRecord> = probes.iter().filter(|probe| probe.revoked_at.is_none()).collect();
     let mut each = |name: &str, kind: &str, help: &str, of: fn(&ProbeRecord) -> Option<String>| {
@@ -168,6 +193,7 @@ fn counts(page: &mut Page, counters: &Counters) {
         ("evaluations_total", "Evaluations of a service.", &counters.evaluations),
         ("notify_sent_total", "Notifications that a channel accepted.", &counters.notifications_sent),
         ("notify_failed_total", "Tries to notify that failed.", &counters.notifications_failed),
+        ("notify_given_up_total", "Notifications that were given up.", &counters.notifications_given_up),
     ];
     for (name, help, counter) in all {
         page.family(name, "counter", help);

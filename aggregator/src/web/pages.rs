@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use nines_shared::id::ServiceId;
 use nines_shared::time::Timestamp;
@@ -12,14 +12,18 @@ use rusqlite::Connection;
 
 use super::figures::{DAY_MS, Figures, MONTH_MS};
 use super::shade::Shade;
+use super::view::actions::{Actions, SilenceLine};
 use super::view::incident::{self, IncidentPage, Subjects};
 use super::view::overview::{self, Overview};
 use super::view::service::{self, ServicePage};
 use super::view::{Moment, Names, probe};
 use super::{Web, assets};
+use crate::alert::quiet;
+use crate::alert::route::Alert;
 use crate::definition::Fleet;
 use crate::incident::IncidentId;
-use crate::store::{StoreError, incidents, probes};
+use crate::store::silences::Silence;
+use crate::store::{StoreError, incidents, probes, silences};
 use crate::uptime::calendar;
 use crate::uptime::calendar::local::Zone;
 
@@ -27,7 +31,7 @@ use crate::uptime::calendar::local::Zone;
 const MAX_OPEN: usize = 50;
 
 /// What every page bears.
-struct Frame {
+pub(super) struct Frame {
     environment: String,
     clock: Moment,
     assets: &'static str,
@@ -38,6 +42,7 @@ struct Frame {
 struct Index {
     frame: Frame,
     page: Overview,
+    silences: Vec<SilenceLine>,
 }
 
 #[derive(Template)]
@@ -52,6 +57,20 @@ struct Service {
 struct Incident {
     frame: Frame,
     page: IncidentPage,
+    silences: Vec<SilenceLine>,
+    actions: Actions,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html", whitespace = "minimize")]
+pub(super) struct SignIn {
+    pub(super) frame: Frame,
+    /// Whether anybody can sign in.
+    pub(super) people: bool,
+    /// Where to go then.
+    pub(super) incident: Option<String>,
+    /// Why the last try was refused.
+    pub(super) refusal: Option<String>,
 }
 
 #[derive(Template)]
@@ -76,11 +95,11 @@ pub(super) enum PageError {
     Template(#[from] askama::Error),
 }
 
-pub(super) async fn index(State(web): State<Web>) -> Response {
-    answer(&web, index_page(&web).await)
+pub(super) async fn index(State(web): State<Web>, headers: HeaderMap) -> Response {
+    answer(&web, index_page(&web, &headers).await)
 }
 
-async fn index_page(web: &Web) -> Result<String, PageError> {
+async fn index_page(web: &Web, headers: &HeaderMap) -> Result<String, PageError> {
     let now = web.running.clock.now();
     let fleet = web.running.fleet.borrow().clone();
     let names = Names::of(&fleet.regions);
@@ -93,7 +112,9 @@ async fn index_page(web: &Web) -> Result<String, PageError> {
     let incidents = open.iter().rev().take(MAX_OPEN).map(|open| incident::card(open, &subjects, now)).collect();
     let probes = probe::rows(&probes, &names, now);
     let page = Overview { shade, headline, lead, incidents, groups, probes };
-    Ok(Index { frame: frame(&fleet, now), page }.render()?)
+    let silences = web.silences(&fleet, headers, now).await?;
+    let silences = silences.iter().map(|(silence, may)| SilenceLine::of(silence, &Zone::utc(), *may, now)).collect();
+    Ok(Index { frame: frame(&fleet, now), page, silences }.render()?)
 }
 
 pub(super) async fn service(State(web): State<Web>, Path(id): Path<String>) -> Response {
@@ -113,11 +134,11 @@ async fn service_page(web: &Web, id: &str) -> Result<String, PageError> {
     Ok(Service { frame: frame(&fleet, now), page }.render()?)
 }
 
-pub(super) async fn incident(State(web): State<Web>, Path(id): Path<String>) -> Response {
-    answer(&web, incident_page(&web, &id).await)
+pub(super) async fn incident(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    answer(&web, incident_page(&web, &id, &headers).await)
 }
 
-async fn incident_page(web: &Web, id: &str) -> Result<String, PageError> {
+async fn incident_page(web: &Web, id: &str, headers: &HeaderMap) -> Result<String, PageError> {
     let unknown = || PageError::Unknown(format!("incident {id:?}"));
     let wanted: IncidentId = id.parse().map_err(|_not_an_id| unknown())?;
     let read = move |conn: &Connection| Ok((incidents::get(conn, &wanted)?, incidents::notes(conn, &wanted)?));
@@ -125,8 +146,19 @@ async fn incident_page(web: &Web, id: &str) -> Result<String, PageError> {
     let found = found.ok_or_else(unknown)?;
     let now = web.running.clock.now();
     let fleet = web.running.fleet.borrow().clone();
-    let page = incident::page(&found, &notes, &Subjects::of(&fleet), now);
-    Ok(Incident { frame: frame(&fleet, now), page }.render()?)
+    let subjects = Subjects::of(&fleet);
+    let page = incident::page(&found, &notes, &subjects, now);
+    let holding = web.silences(&fleet, headers, now).await?;
+    let alert = Alert::of(&fleet, &found, found.severity);
+    let zone = subjects.zone(&found.subject);
+    let withholding = holding.iter().filter(|(silence, _)| {
+        found.is_open() && quiet::withheld(std::slice::from_ref(silence), &found, &alert).is_some()
+    });
+    let silences: Vec<SilenceLine> =
+        withholding.map(|(silence, may)| SilenceLine::of(silence, &zone, *may, now)).collect();
+    let person = web.doorkeeper.signed_in(&fleet, headers);
+    let actions = Actions::of(&fleet, &found, person.as_ref(), !silences.is_empty());
+    Ok(Incident { frame: frame(&fleet, now), page, silences, actions }.render()?)
 }
 
 pub(super) async fn missing(State(web): State<Web>) -> Response {
@@ -134,6 +166,18 @@ pub(super) async fn missing(State(web): State<Web>) -> Response {
 }
 
 impl Web {
+    /// The silences that hold, each with whether whoever asks may end it.
+    async fn silences(
+        &self,
+        fleet: &Fleet,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Vec<(Silence, bool)>, StoreError> {
+        let may_end = self.doorkeeper.signed_in(fleet, headers).is_some();
+        let found = self.running.store.read(move |conn| silences::holding(conn, now)).await?;
+        Ok(found.into_iter().map(|silence| (silence, may_end)).collect())
+    }
+
     /// The figures of the service called `id` over the `window_ms` before now.
     ///
     /// # Errors
@@ -174,13 +218,18 @@ pub(super) fn refusal(web: &Web, error: &PageError) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "This page can't be shown now.", lead)
         }
     };
+    (status, Html(plain(web, headline, lead))).into_response()
+}
+
+/// A page with nothing but words on it.
+pub(super) fn plain(web: &Web, headline: &'static str, lead: String) -> String {
     let fleet = web.running.fleet.borrow().clone();
     let plain = Plain { frame: frame(&fleet, web.running.clock.now()), headline, lead };
-    (status, Html(plain.render().unwrap_or_else(|_error| headline.to_owned()))).into_response()
+    plain.render().unwrap_or_else(|_error| headline.to_owned())
 }
 
 /// The clock shows the customers' zone where they share one, else UTC.
-fn frame(fleet: &Fleet, now: Timestamp) -> Frame {
+pub(super) fn frame(fleet: &Fleet, now: Timestamp) -> Frame {
     let mut zones: Vec<&str> = fleet.customers.iter().map(|customer| customer.timezone.as_str()).collect();
     zones.dedup();
     let zone = match zones.as_slice() {

@@ -1,5 +1,7 @@
 //! The web side over a real listener: what strangers, readers and programs get.
 
+mod actions;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ const NOW: Timestamp = Timestamp::from_ms(1_795_352_400_000);
 const HOUR: i64 = 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const FLEET: &str = r#"
+pub(super) const FLEET: &str = r#"
 environment = "<b>test</b>"
 [aggregator]
 probes = "127.0.0.1:0"
@@ -63,8 +65,11 @@ struct Served {
 }
 
 async fn serve() -> Served {
-    let folder = TempDir::new().unwrap();
-    let (fleet, _warnings) = crate::fleet_file::parse(FLEET, Path::new("nines.toml")).unwrap();
+    serve_with(FLEET, TempDir::new().unwrap()).await
+}
+
+async fn serve_with(file: &str, folder: TempDir) -> Served {
+    let (fleet, _warnings) = crate::fleet_file::parse(file, Path::new("nines.toml")).unwrap();
     let store = Store::open(&folder.path().join("nines.db")).unwrap();
     let fleet = Arc::new(fleet);
     let loaded = fleet.clone();

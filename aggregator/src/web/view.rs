@@ -3,6 +3,7 @@
 //! Templates only lay out; what is said, in which words and how it is rounded is decided here. Every text is
 //! escaped by the template that prints it.
 
+pub(super) mod actions;
 pub(super) mod incident;
 pub(super) mod overview;
 pub(super) mod probe;

@@ -103,6 +103,7 @@ pub(super) fn fleet(kind: ChannelKind) -> Arc<Fleet> {
             database: "nines.db".into(),
             public_url: Some("https://status.example/".parse().unwrap()),
             webhook_allow: vec!["127.0.0.0/8".parse().unwrap()],
+            heartbeat: None,
         },
         report: ReportSettings::default(),
         regions: Vec::new(),
@@ -112,6 +113,7 @@ pub(super) fn fleet(kind: ChannelKind) -> Arc<Fleet> {
         maintenance: Vec::new(),
         channels: vec![channel],
         routes: Vec::new(),
+        people: Vec::new(),
         secrets: nines_shared::secret::Secrets::default(),
     })
 }

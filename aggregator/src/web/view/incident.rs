@@ -41,7 +41,7 @@ impl Subjects {
         }
     }
 
-    fn zone(&self, subject: &Subject) -> Zone {
+    pub(in crate::web) fn zone(&self, subject: &Subject) -> Zone {
         let known = subject.service().and_then(|service| self.services.get(service));
         known.map_or_else(Zone::utc, |(_, zone)| zone.clone())
     }
