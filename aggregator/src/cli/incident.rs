@@ -5,15 +5,20 @@ mod drawn;
 
 use clap::Subcommand;
 use nines_shared::id::ServiceId;
+use nines_shared::sample::detail;
 use nines_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 
 use super::{Failure, Global};
+use crate::alert::quiet;
+use crate::alert::route::Alert;
 use crate::definition::Fleet;
 use crate::incident::{Incident, IncidentId};
 use crate::store::incidents::{self, Filter, Note};
 use crate::store::outbox::{self, Letter, Settled};
+use crate::store::silences::{self, Silence};
 use crate::store::{Store, StoreError};
+use crate::uptime::calendar;
 
 /// The most incidents that are listed where nobody says how many.
 const LISTED: u32 = 50;
@@ -100,8 +105,22 @@ fn show(fleet: &Fleet, asked: &Show) -> Result<(), Failure> {
         let told = letters.iter().map(|(letter, settled)| Told::of(letter, *settled)).collect();
         return print_json(&Whole { incident: &incident, notes: &notes, told });
     }
+    if let Some(silence) = silenced(fleet, &incident)? {
+        let (by, reason) = (detail(&silence.by), detail(&silence.reason));
+        let until = calendar::utc(silence.to);
+        anstream::println!("silenced until {until} by {by}: {reason} (nines silence end {})", silence.no);
+    }
     anstream::print!("{}", drawn::one(fleet, &incident, (&notes, &letters), Clock::system().now()));
     Ok(())
+}
+
+/// The silence by which its letters are withheld now.
+fn silenced(fleet: &Fleet, incident: &Incident) -> Result<Option<Silence>, Failure> {
+    let store = Store::open_read_only(&fleet.aggregator.database)?;
+    let now = Clock::system().now();
+    let holding = store.read_blocking(|conn| silences::holding(conn, now))?;
+    let alert = Alert::of(fleet, incident, incident.severity);
+    Ok(quiet::withheld(&holding, incident, &alert).filter(|_| incident.is_open()).cloned())
 }
 
 type Read = (Incident, Vec<Note>, Vec<(Letter, Settled)>);

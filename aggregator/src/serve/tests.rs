@@ -271,15 +271,7 @@ async fn a_watcher_is_told_that_it_lives_and_the_time_that_it_was_away_is_a_gap(
     let gaps = served
         .running
         .store
-        .read(|conn| {
-            gaps::within(
-                conn,
-                nines_shared::time::Span {
-                    from: nines_shared::time::Timestamp::MIN,
-                    to: nines_shared::time::Timestamp::MAX,
-                },
-            )
-        })
+        .read(|conn| gaps::within(conn, nines_shared::time::Span { from: Timestamp::MIN, to: Timestamp::MAX }))
         .await
         .unwrap();
     assert_eq!((gaps.len(), gaps[0].span.from, gaps[0].why), (1, before, gaps::Why::Stopped));

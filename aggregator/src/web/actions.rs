@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::{self, PageError, SignIn};
 use super::sign_in::{self, Peer, Refusal};
+use super::view::sentence;
 use super::{Web, api};
 use crate::control::{Act, Answer, act};
 use crate::definition::Fleet;
@@ -179,7 +180,7 @@ fn sign_in_form(web: &Web, incident: Option<&IncidentId>, refusal: Option<Refusa
         frame: pages::frame(&fleet, web.running.clock.now()),
         people: !fleet.people.is_empty(),
         incident: incident.map(ToString::to_string),
-        refusal: refusal.map(|refusal| refusal.to_string()),
+        refusal: refusal.map(|refusal| sentence(&refusal.to_string())),
     };
     let status = refusal.map_or(StatusCode::OK, status_of);
     match page.render() {

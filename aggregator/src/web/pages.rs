@@ -7,12 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use nines_shared::id::ServiceId;
-use nines_shared::time::Timestamp;
+use nines_shared::time::{Span, Timestamp};
 use rusqlite::Connection;
 
 use super::figures::{DAY_MS, Figures, MONTH_MS};
 use super::shade::Shade;
-use super::view::actions::{Actions, SilenceLine};
+use super::view::actions::{Actions, GapLine, SilenceLine};
 use super::view::incident::{self, IncidentPage, Subjects};
 use super::view::overview::{self, Overview};
 use super::view::service::{self, ServicePage};
@@ -23,7 +23,7 @@ use crate::alert::route::Alert;
 use crate::definition::Fleet;
 use crate::incident::IncidentId;
 use crate::store::silences::Silence;
-use crate::store::{StoreError, incidents, probes, silences};
+use crate::store::{StoreError, gaps, incidents, probes, silences};
 use crate::uptime::calendar;
 use crate::uptime::calendar::local::Zone;
 
@@ -43,6 +43,7 @@ struct Index {
     frame: Frame,
     page: Overview,
     silences: Vec<SilenceLine>,
+    gaps: Vec<GapLine>,
 }
 
 #[derive(Template)]
@@ -114,7 +115,10 @@ async fn index_page(web: &Web, headers: &HeaderMap) -> Result<String, PageError>
     let page = Overview { shade, headline, lead, incidents, groups, probes };
     let silences = web.silences(&fleet, headers, now).await?;
     let silences = silences.iter().map(|(silence, may)| SilenceLine::of(silence, &Zone::utc(), *may, now)).collect();
-    Ok(Index { frame: frame(&fleet, now), page, silences }.render()?)
+    let day = Span::new(now.plus_ms(-DAY_MS), now);
+    let gaps = web.running.store.read(move |conn| gaps::within(conn, day)).await?;
+    let gaps = gaps.iter().map(|gap| GapLine::of(gap, &Zone::utc(), now)).collect();
+    Ok(Index { frame: frame(&fleet, now), page, silences, gaps }.render()?)
 }
 
 pub(super) async fn service(State(web): State<Web>, Path(id): Path<String>) -> Response {

@@ -137,6 +137,7 @@ fn instants(fleet: &Fleet, incident: &Incident, now: Timestamp) -> Vec<(&'static
     });
     let by = incident.acknowledged_by.as_deref().map(detail).unwrap_or_default();
     lines.extend(known.acknowledged_at.map(|at| ("acknowledged", format!("{}  by {by}", shown(at)))));
+    lines.extend(incident.assigned_to.as_deref().map(|person| ("assigned", format!("to {}", detail(person)))));
     lines.extend(known.ended_at.map(|at| ("ended", after(at, known.started_at, "it started"))));
     lines.extend(known.resolved_at.map(|at| ("resolved", shown(at))));
     lines

@@ -145,3 +145,14 @@ async fn whoever_guesses_tokens_is_shut_out_for_a_while_even_with_the_right_one(
     assert!(shut_out.status == 429 && shut_out.head.contains("retry-after: 300"), "{}", shut_out.head);
     assert_eq!(served.form("/sign-in", SAME, &format!("token={TOKEN}")).await.status, 429);
 }
+
+#[tokio::test]
+async fn the_page_says_when_the_aggregator_was_away() {
+    let served = desk(false).await;
+    assert!(!served.get("/").await.body.contains("We were away"));
+    for (starting, at) in [(true, NOW.plus_ms(-2 * HOUR)), (true, NOW.plus_ms(-HOUR))] {
+        served.running.store.write(move |tx| crate::store::gaps::beat(tx, starting, at)).await.unwrap();
+    }
+    let page = served.get("/").await.body;
+    assert!(page.contains("We were away") && page.contains("the aggregator did not run"), "{page}");
+}

@@ -1,10 +1,14 @@
-//! What a person can do on a page, and the silences that hold.
+//! What a person can do on a page, the silences that hold, and when we were away.
+
+use nines_shared::time::Timestamp;
 
 use crate::definition::{Fleet, Person};
 use crate::incident::Incident;
+use crate::store::gaps::Gap;
 use crate::store::silences::Silence;
 use crate::uptime::calendar::local::Zone;
 use crate::web::view::Moment;
+use crate::words;
 
 /// The lengths of a silence that the page offers.
 const LENGTHS: [(&str, &str); 6] =
@@ -50,6 +54,24 @@ impl Actions {
     }
 }
 
+/// Time in which the aggregator gave no sign of life.
+#[derive(Clone, Debug)]
+pub(in crate::web) struct GapLine {
+    pub(in crate::web) length: String,
+    pub(in crate::web) from: Moment,
+    pub(in crate::web) why: &'static str,
+}
+
+impl GapLine {
+    pub(in crate::web) fn of(gap: &Gap, zone: &Zone, now: Timestamp) -> Self {
+        Self {
+            length: words::length(gap.span.length_ms()),
+            from: Moment::named(gap.span.from, zone, now),
+            why: gap.why.words(),
+        }
+    }
+}
+
 /// A silence that holds.
 #[derive(Clone, Debug)]
 pub(in crate::web) struct SilenceLine {
@@ -64,12 +86,7 @@ pub(in crate::web) struct SilenceLine {
 }
 
 impl SilenceLine {
-    pub(in crate::web) fn of(
-        silence: &Silence,
-        zone: &Zone,
-        signed_in: bool,
-        now: nines_shared::time::Timestamp,
-    ) -> Self {
+    pub(in crate::web) fn of(silence: &Silence, zone: &Zone, signed_in: bool, now: Timestamp) -> Self {
         let kind = silence.kind.map(|kind| format!(", {} only", kind.code())).unwrap_or_default();
         Self {
             no: silence.no,
