@@ -160,7 +160,7 @@ async fn told(running: &Running, heartbeat: &Heartbeat) -> Result<Timestamp, Str
         }
     };
     let client = Client::new(&running.fleet.borrow().aggregator.webhook_allow);
-    let request = Request { method: Method::GET, url: &url, headers: Vec::new(), body: String::new() };
+    let request = Request { method: Method::GET, url: &url, headers: Vec::new(), body: String::new(), ca_pem: None };
     let failed = |why: &str| format!("the watcher was not told: {}", detail(why));
     let answer = client.send(request).await.map_err(|error| failed(&error.to_string()))?;
     if answer.status.is_success() {

@@ -40,6 +40,7 @@ enum Answer {
 const OK: Answer = Answer::With("HTTP/1.1 204 No Content\r\n\r\n");
 const BROKEN: Answer = Answer::With("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
 const BUSY: Answer = Answer::With("HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n");
+const GONE: Answer = Answer::With("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n");
 const ELSEWHERE: Answer =
     Answer::With("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
 
@@ -394,6 +395,18 @@ async fn after_a_day_a_letter_is_given_up_with_all_that_hangs_on_it_and_other_ch
     assert!(told[0].key.starts_with("channel-channel-0."), "{told:?}");
     assert!(told[0].body.contains("channel channel-0 could not be told of shop-"), "{told:?}");
     assert_eq!(office.running.counters.notifications_given_up.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_channel_refuses_for_good_is_given_up_at_once_and_other_channels_are_told() {
+    let (sink, other) = (Sink::start([GONE]).await, Sink::start([]).await);
+    let mut office = Office::new(&[sink.port], LOOPBACK);
+    office.add_channel("other", other.port);
+    office.write("shop", 1, Event::Opened).await;
+    office.open();
+    office.until(|| other.received().len() == 1).await;
+    assert!(matches!(office.settled("shop").await[..], [(_, 1, Settled::GivenUp(_))]));
+    assert_eq!(sink.received().len(), 1);
 }
 
 /// Killed again and again, wherever it happens to be (faults 38 and 39): what was written comes at least once, under its
