@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use nines_shared::check::Check;
-use nines_shared::id::{CustomerId, PersonId, RegionId, ServiceId};
+use nines_shared::id::{CheckId, CustomerId, PersonId, RegionId, ServiceId};
 use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -49,9 +49,36 @@ pub struct Fleet {
     pub routes: Vec<Route>,
     /// In the file's order.
     pub people: Vec<Person>,
+    /// What is watched beside verdicts, and what is told because of what.
+    pub watch: Watch,
     /// The values of the secrets that the checks name, as they were when this was put in force; empty before. They
     /// are nothing that a file says, and are in no store.
     pub secrets: Secrets,
+}
+
+/// What is watched beside verdicts, and what is told because of what. Alerts alone hang on it: no account does, and no
+/// probe knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The least coverage of the last hour, in parts per million; 0 watches none.
+    pub coverage_floor_ppm: u32,
+    /// The same of services that have their own.
+    pub coverage_floors: BTreeMap<ServiceId, u32>,
+    /// The checks that each check depends on; no check depends on itself, by whatever way.
+    pub depends_on: BTreeMap<CheckId, Vec<CheckId>>,
+}
+
+impl Watch {
+    /// The least coverage of the last hour of `service`, in parts per million.
+    pub fn coverage_floor_of(&self, service: &ServiceId) -> u32 {
+        self.coverage_floors.get(service).copied().unwrap_or(self.coverage_floor_ppm)
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { coverage_floor_ppm: 900_000, coverage_floors: BTreeMap::new(), depends_on: BTreeMap::new() }
+    }
 }
 
 /// Where the aggregator listens and keeps its data.

@@ -6,20 +6,25 @@
 //! nothing, nothing is told twice. It decides nothing: [`judge`] reads, `incident` decides, [`mod@write`] writes.
 
 pub mod desk;
+mod facts;
 pub mod judge;
 pub mod probes;
+pub mod standing;
 pub mod window;
 pub mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nines_shared::id::RegionId;
 use nines_shared::time::Timestamp;
 use rusqlite::Connection;
 use tokio::time::{sleep, timeout};
 
 use crate::definition::Fleet;
 use crate::incident::Incident;
+use crate::incident::dependence::held_back;
 use crate::incident::transition::Transition;
 use crate::running::Running;
 use crate::store::definitions::maintenance;
@@ -70,9 +75,11 @@ pub async fn tick(running: &Running, desk: &mut Desk) -> Result<(), StoreError> 
     take_note(desk, &fleet, &fresh, &open);
     desk.announced(&windows, now);
     let questions = desk.due(&fleet, now);
-    let findings = running.store.read(move |conn| judge_all(conn, &questions, &open, listening_since, now)).await?;
+    let ears = Ears { listening_since, suspects: desk.suspects(&fleet, now) };
+    let file = Arc::clone(&fleet);
+    let findings = running.store.read(move |conn| judge_all(conn, &file, &questions, (&open, &ears), now)).await?;
     running.counters.evaluations.add(u64::try_from(findings.judgements.len()).unwrap_or(u64::MAX));
-    let transitions = findings.transitions();
+    let transitions = findings.transitions.clone();
     let arrival = fresh.iter().map(|(fresh, _)| fresh.arrival).max();
     let told = !transitions.is_empty();
     if told || arrival.is_some() {
@@ -117,33 +124,39 @@ struct Findings {
     judgements: Vec<Judgement>,
     /// Services that there never were.
     strangers: Vec<nines_shared::id::ServiceId>,
-    of_probes: Vec<Transition>,
+    /// Of services and probes, as people are told of them.
+    transitions: Vec<Transition>,
 }
 
-impl Findings {
-    fn transitions(&self) -> Vec<Transition> {
-        let of_services = self.judgements.iter().flat_map(|judgement| &judgement.transitions);
-        of_services.chain(&self.of_probes).cloned().collect()
-    }
+/// What probes are judged by, beside what they told.
+struct Ears {
+    /// Since when they could have been heard.
+    listening_since: Timestamp,
+    /// Since when each region is suspect that is.
+    suspects: BTreeMap<RegionId, Timestamp>,
 }
 
 /// Judges everything from one snapshot. A service that can't be read is loud, and does not stop the others.
 fn judge_all(
     conn: &Connection,
+    fleet: &Fleet,
     questions: &[Question],
-    open: &[Incident],
-    listening_since: Timestamp,
+    (open, ears): (&[Incident], &Ears),
     now: Timestamp,
 ) -> Result<Findings, StoreError> {
     let (mut judgements, mut strangers) = (Vec::with_capacity(questions.len()), Vec::new());
     for question in questions {
-        match judge::judge(conn, question, now) {
+        match judge::judge(conn, question, open, now) {
             Ok(Some(judgement)) => judgements.push(judgement),
             Ok(None) => strangers.push(question.service.clone()),
             Err(error) => tracing::error!(service = %question.service, %error, "evaluation.service_failed"),
         }
     }
-    Ok(Findings { judgements, strangers, of_probes: probes::judge(conn, open, listening_since, now)? })
+    let of_probes = probes::judge(conn, open, ears, now)?;
+    let of_services = judgements.iter().flat_map(|judgement| &judgement.transitions).cloned();
+    let transitions: Vec<Transition> = of_services.chain(of_probes).collect();
+    let facts = facts::gather(conn, fleet, open, &transitions)?;
+    Ok(Findings { judgements, strangers, transitions: held_back(open, transitions, &facts, now) })
 }
 
 /// Clears the desk of what is stored. Says whether people see something else now.

@@ -38,6 +38,7 @@ mod sla;
 mod slo;
 mod tcp;
 mod tls;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -174,10 +175,17 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let regions = each(elements.regions, region::read);
     let mut logos = BTreeMap::new();
     let customers = each(elements.customers, |table| customer::read(table, &mut logos));
-    let mut services = each(elements.services, |table| service::read(table, &declared));
+    let mut watch = watch::Reader::new(root);
+    let mut services = each(elements.services, |table| {
+        watch.service(&table);
+        service::read(table, &declared)
+    });
     let signed = each(elements.contracts, |table| sla::contract(table, &declared));
     sla::attach(root, &mut services, signed.iter().zip(&spots.contracts));
-    let checks = each(elements.checks, |table| check::read(table, &declared));
+    let checks = each(elements.checks, |table| {
+        watch.check(&table, &declared);
+        check::read(table, &declared)
+    });
     let zones = zones(&services, &customers);
     let maintenance = each(elements.maintenance, |table| maintenance::read(table, &declared, &zones));
     let channels = each(elements.channels, channel::read);
@@ -196,6 +204,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         channels: whole(channels)?,
         routes: whole(routes)?,
         people: whole(people)?,
+        watch: watch.finish(root)?,
         secrets: Secrets::default(),
     };
     advice::give(root, &fleet, &spots);

@@ -4,17 +4,26 @@
 //! the second true to the first: [`signal`] says from an assessment when something was failing, good or
 //! not known, [`episode`] groups that into what one incident should tell, and [`transition`] compares it
 //! with what is recorded. Nothing is remembered between two evaluations but the record itself, so a replay of the
-//! same arrivals at the same ticks makes the same incidents, ids included (INV-7).
+//! same arrivals at the same ticks makes the same incidents, ids included (INV-7). What has no timeline of its own is read
+//! of the present and [`standing`] compares it with the record in the same way.
 //!
 //! It never reads a clock or the store, never sends anything, and never lets one subject have two open
 //! incidents of one kind (INV-6).
 
 pub mod advice;
+pub mod ailment;
 pub mod common;
+pub mod course;
+pub mod dependence;
 pub mod episode;
+pub mod evidence;
+pub mod flap;
 pub mod instants;
+pub mod measured;
 pub mod signal;
 pub mod silence;
+pub mod standing;
+pub mod suspect;
 pub mod transition;
 
 use std::fmt;
@@ -27,6 +36,8 @@ use serde::{Deserialize, Serialize};
 use crate::definition::Severity;
 use crate::uptime::calendar;
 use common::Finding;
+use course::Course;
+use measured::Measured;
 
 /// The name of an incident, readable and stable: `shop-20261122T031207Z`. It is made when the incident is
 /// recorded and never changes, whatever late results do to its start.
@@ -150,7 +161,7 @@ impl Kind {
         }
     }
 
-    /// What an incident's subject is while this goes on: "shop is …", "probe eu-west-1 was …".
+    /// What an incident's subject is while this goes on, unless what was measured says it better: "shop is …", "probe eu-west-1 was …".
     pub const fn words(self) -> &'static str {
         match self {
             Self::Outage => "down",
@@ -256,12 +267,32 @@ pub struct Incident {
     /// Whose it is to mend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<String>,
+    /// How it is told.
+    pub course: Course,
 }
 
 impl Incident {
     /// Whether it is still to be resolved.
     pub fn is_open(&self) -> bool {
         self.instants.resolved_at.is_none()
+    }
+
+    /// What its subject is, or was: "down", "degraded", "off the clock".
+    pub fn words(&self) -> &'static str {
+        match &self.scene.measured {
+            Some(Measured::Probe(ailments)) => ailments.first().map_or(self.kind.words(), |worst| worst.sign.words()),
+            Some(Measured::Burn(_) | Measured::Coverage { .. }) | None => self.kind.words(),
+        }
+    }
+
+    /// The code of what it is about: what the failures have in common, the first by name where they differ; of a probe its
+    /// worst sign.
+    pub fn reason(&self) -> Option<&str> {
+        if let Some(Measured::Probe(ailments)) = &self.scene.measured {
+            return ailments.first().map(|worst| worst.sign.code());
+        }
+        let reasons = self.scene.findings.iter().find(|finding| finding.aspect == common::Aspect::Reason)?;
+        reasons.values.first().map(|shows| shows.value.as_str())
     }
 
     /// What it covers as recorded: from its start to its measured end, or to `now` while it fails.
@@ -291,6 +322,9 @@ pub struct Scene {
     pub findings: Vec<Finding>,
     /// The words of one failing sample, for people.
     pub detail: Option<String>,
+    /// What was measured, where it is not about failing samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 impl Scene {

@@ -328,6 +328,7 @@ pub(crate) mod tests {
             channels: Vec::new(),
             routes: Vec::new(),
             people: Vec::new(),
+            watch: crate::definition::Watch::default(),
             secrets: nines_shared::secret::Secrets::default(),
         }
     }

@@ -6,12 +6,14 @@
 //! The way of the data: [`region_state`] turns one region's samples into what it says through time, under
 //! three hold rules at once ([`bounds`]); [`verdict`] counts the regions' voices; [`service`] puts the checks
 //! together and [`accounts`] adds up milliseconds beside [`maintenance`]. [`sla`], [`slo`] and [`percentile`]
-//! read the result; [`calendar`] alone knows time zones.
+//! read the result, [`minutes`] and [`burn_rate`] its latest part; [`calendar`] alone knows time zones.
 
 pub mod accounts;
 pub mod bounds;
+pub mod burn_rate;
 pub mod calendar;
 pub mod maintenance;
+pub mod minutes;
 pub mod outage;
 pub mod percentile;
 pub mod region_state;

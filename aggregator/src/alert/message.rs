@@ -6,13 +6,18 @@ use nines_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{Fleet, Severity};
-use crate::incident::common::{Aspect, Finding, headline};
+use crate::incident::common::{Finding, headline};
+use crate::incident::measured::Measured;
 use crate::incident::transition::Telling;
-use crate::incident::{Event, Incident, Kind, RegionViews, Subject};
+use crate::incident::{Event, Incident, IncidentId, Kind, RegionViews, Subject, dependence};
+use crate::uptime::burn_rate::Burn;
 use crate::uptime::calendar;
 
 /// Names the form of the body; another form is another name.
 pub const SCHEMA: &str = "nines.alert/1";
+
+/// The most checks that are named as affected.
+pub const MAX_AFFECTED: usize = 64;
 
 /// What a channel is told. Fields may be added, never changed.
 #[derive(Debug, Serialize)]
@@ -29,7 +34,7 @@ struct Body<'a> {
     probe: Option<&'a str>,
     checks: &'a [CheckId],
     regions: &'a RegionViews,
-    /// The code that the failures have in common; the first by name where they differ.
+    /// The code that the failures have in common, the first by name where they differ; of a probe its worst sign.
     reason: Option<&'a str>,
     /// What, since when, where from, why: one line.
     summary: String,
@@ -46,6 +51,19 @@ struct Body<'a> {
     ended_at: Option<Timestamp>,
     resolved_at: Option<Timestamp>,
     withdrawn: bool,
+    /// It comes and goes: told seldom until it has been calm.
+    flapping: bool,
+    /// The incident that explained this one, where it is told since that one is over.
+    root: Option<&'a str>,
+    /// The checks that depend on those that fail, by way of others too; at most [`MAX_AFFECTED`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    affected: Vec<Affected<'a>>,
+    /// How fast the error budget is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn: Option<&'a Burn>,
+    /// How much of the last hour was observed, in parts per million.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage_ppm: Option<u32>,
     link: String,
 }
 
@@ -150,6 +168,26 @@ impl Message {
     }
 }
 
+/// A check that depends on what fails.
+#[derive(Debug, PartialEq, Serialize)]
+struct Affected<'a> {
+    service: &'a str,
+    check: &'a str,
+}
+
+/// Who is affected where `incident` is: by the file's dependences, those that fail themselves apart.
+fn affected<'a>(fleet: &'a Fleet, incident: &Incident) -> Vec<Affected<'a>> {
+    let failing = &incident.scene.checks;
+    let mut ids: Vec<&CheckId> =
+        failing.iter().flat_map(|check| dependence::affected(&fleet.watch.depends_on, check)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let others = ids.into_iter().filter(|id| !failing.contains(id));
+    let defined = others.filter_map(|id| fleet.checks.iter().find(|check| check.id == *id));
+    let named = defined.map(|check| Affected { service: check.service.as_str(), check: check.id.as_str() });
+    named.take(MAX_AFFECTED).collect()
+}
+
 /// The body that tells of `incident` as it is now.
 pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&str>) -> String {
     let (service, probe) = match &incident.subject {
@@ -158,7 +196,11 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
     };
     let customer = fleet.services.iter().find(|known| Some(&known.id) == service).map(|known| known.customer.as_str());
     let (scene, instants) = (&incident.scene, incident.instants);
-    let reasons = scene.findings.iter().find(|finding| finding.aspect == Aspect::Reason);
+    let (burn, coverage_ppm) = match &scene.measured {
+        Some(Measured::Burn(burn)) => (Some(burn), None),
+        Some(Measured::Coverage { ppm, .. }) => (None, Some(*ppm)),
+        Some(Measured::Probe(_)) | None => (None, None),
+    };
     let body = Body {
         schema: SCHEMA,
         event: telling.event,
@@ -172,7 +214,7 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
         probe: probe.map(|id| id.as_str()),
         checks: &scene.checks,
         regions: &scene.regions,
-        reason: reasons.and_then(|finding| finding.values.first()).map(|shows| shows.value.as_str()),
+        reason: incident.reason(),
         summary: headline(incident),
         detail: scene.detail.as_deref(),
         findings: &scene.findings,
@@ -187,6 +229,11 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
         ended_at: instants.ended_at,
         resolved_at: instants.resolved_at,
         withdrawn: incident.withdrawn,
+        flapping: incident.course.flapping,
+        root: incident.course.root.as_ref().map(IncidentId::as_str),
+        affected: affected(fleet, incident),
+        burn,
+        coverage_ppm,
         link: link(fleet, incident),
     };
     serde_json::to_string(&body).expect("plain data with text keys, written to memory")

@@ -2,6 +2,7 @@
 
 mod act;
 mod drawn;
+mod evidence;
 
 use clap::Subcommand;
 use nines_shared::id::ServiceId;
@@ -13,6 +14,7 @@ use super::{Failure, Global};
 use crate::alert::quiet;
 use crate::alert::route::Alert;
 use crate::definition::Fleet;
+use crate::incident::evidence::Sight;
 use crate::incident::{Incident, IncidentId};
 use crate::store::incidents::{self, Filter, Note};
 use crate::store::outbox::{self, Letter, Settled};
@@ -100,17 +102,17 @@ fn list(fleet: &Fleet, asked: List) -> Result<(), Failure> {
 }
 
 fn show(fleet: &Fleet, asked: &Show) -> Result<(), Failure> {
-    let (incident, notes, letters) = read(fleet, &asked.id)?;
+    let (incident, sights, notes, letters) = read(fleet, &asked.id)?;
     if asked.json {
         let told = letters.iter().map(|(letter, settled)| Told::of(letter, *settled)).collect();
-        return print_json(&Whole { incident: &incident, notes: &notes, told });
+        return print_json(&Whole { incident: &incident, sights: &sights, notes: &notes, told });
     }
     if let Some(silence) = silenced(fleet, &incident)? {
         let (by, reason) = (detail(&silence.by), detail(&silence.reason));
         let until = calendar::utc(silence.to);
         anstream::println!("silenced until {until} by {by}: {reason} (nines silence end {})", silence.no);
     }
-    anstream::print!("{}", drawn::one(fleet, &incident, (&notes, &letters), Clock::system().now()));
+    anstream::print!("{}", drawn::one(fleet, &incident, (&sights, &notes, &letters), Clock::system().now()));
     Ok(())
 }
 
@@ -123,13 +125,13 @@ fn silenced(fleet: &Fleet, incident: &Incident) -> Result<Option<Silence>, Failu
     Ok(quiet::withheld(&holding, incident, &alert).filter(|_| incident.is_open()).cloned())
 }
 
-type Read = (Incident, Vec<Note>, Vec<(Letter, Settled)>);
+type Read = (Incident, Vec<Sight>, Vec<Note>, Vec<(Letter, Settled)>);
 
 fn read(fleet: &Fleet, id: &IncidentId) -> Result<Read, Failure> {
     let store = Store::open_read_only(&fleet.aggregator.database)?;
     let found = store.read_blocking(|conn| {
         let Some(incident) = incidents::get(conn, id)? else { return Ok::<_, StoreError>(None) };
-        Ok(Some((incident, incidents::notes(conn, id)?, outbox::about(conn, id)?)))
+        Ok(Some((incident, incidents::sights(conn, id)?, incidents::notes(conn, id)?, outbox::about(conn, id)?)))
     })?;
     found.ok_or_else(|| Failure::Usage(format!("there is no incident {id}; see `nines incident list`")))
 }
@@ -138,6 +140,7 @@ fn read(fleet: &Fleet, id: &IncidentId) -> Result<Read, Failure> {
 #[derive(Serialize)]
 struct Whole<'a> {
     incident: &'a Incident,
+    sights: &'a [Sight],
     notes: &'a [Note],
     told: Vec<Told<'a>>,
 }

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nines_shared::id::{CheckId, ServiceId};
+use nines_shared::id::{CheckId, RegionId, ServiceId};
 use nines_shared::time::Timestamp;
 
 use super::judge::{Judgement, Question};
 use super::window::Pace;
 use crate::definition::Fleet;
+use crate::incident::suspect::{Alone, suspect_since};
 use crate::store::definitions::maintenance::Begun;
 use crate::uptime::Verdict;
+use crate::uptime::minutes::Minutes;
 
 /// Ticks farther apart than this mean that we were asleep, in ms: what was not heard meanwhile is our fault.
 pub const STALL_MS: i64 = 10_000;
@@ -26,6 +28,8 @@ pub struct Desk {
     /// Since when we could have heard a probe.
     listening_since: Timestamp,
     last_tick: Timestamp,
+    /// When the file was loaded last: what it asks for may not have been asked before.
+    loaded_at: Timestamp,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -33,6 +37,8 @@ struct Note {
     next_look: Timestamp,
     changed_from: Option<Timestamp>,
     face: Vec<Option<Verdict>>,
+    minutes: Minutes,
+    alone: Alone,
 }
 
 impl Desk {
@@ -45,8 +51,10 @@ impl Desk {
 
     /// The fleet file changed: all is to be judged again.
     pub fn reload(&mut self, fleet: &Fleet, now: Timestamp) {
+        self.loaded_at = now;
         for note in self.notes.values_mut() {
             note.next_look = now;
+            note.minutes = Minutes::default();
         }
         for service in &fleet.services {
             self.notes.entry(service.id.clone()).or_default().next_look = now;
@@ -96,15 +104,38 @@ impl Desk {
             service: service.clone(),
             pace: Pace::of(checks.get(service).into_iter().flatten().copied()),
             changed_from: note.changed_from,
+            coverage_floor_ppm: fleet.watch.coverage_floor_of(service),
+            watched_since: self.listening_since.max(self.loaded_at),
+            minutes: note.minutes.clone(),
         };
         due.into_iter().map(question).collect()
     }
 
     /// A judgement is recorded. Says whether people see something else now.
     pub fn done(&mut self, judgement: &Judgement) -> bool {
-        let note = Note { next_look: judgement.next_look, changed_from: None, face: judgement.face.clone() };
+        let known = self.notes.get(&judgement.service).map(|note| &note.alone);
+        // A window shows only the latest part of how long a region has been alone.
+        let since = |what, since: &Timestamp| known.and_then(|known| known.get(what)).map_or(*since, |k| *k.min(since));
+        let note = Note {
+            next_look: judgement.next_look,
+            changed_from: None,
+            face: judgement.face.clone(),
+            minutes: judgement.minutes.clone(),
+            alone: judgement.alone.iter().map(|(what, at)| (what.clone(), since(what, at))).collect(),
+        };
         let before = self.notes.insert(judgement.service.clone(), note);
         before.is_none_or(|before| before.face != judgement.face) || !judgement.transitions.is_empty()
+    }
+
+    /// Since when each region has been suspect that is.
+    pub fn suspects(&self, fleet: &Fleet, now: Timestamp) -> BTreeMap<RegionId, Timestamp> {
+        let alone = || self.notes.values().flat_map(|note| &note.alone);
+        let regions: BTreeSet<&RegionId> = alone().map(|((region, _), _)| region).collect();
+        let since = |region: &RegionId| {
+            let asked = fleet.checks.iter().filter(|check| check.regions.contains(region)).count();
+            Some((region.clone(), suspect_since(region, asked, alone(), now)?))
+        };
+        regions.into_iter().filter_map(since).collect()
     }
 
     /// There is no such service: nothing to look at until something comes of it.

@@ -1,5 +1,7 @@
 //! The evaluator over a real store: samples in, incidents and letters out.
 
+mod kinds;
+
 use std::path::Path;
 
 use nines_shared::check::{Check, Draft, HttpQuestion, Question};
@@ -73,6 +75,7 @@ fn fleet(folder: &Path) -> Fleet {
             Route { channels: vec!["mail".parse().unwrap()], ..Route::default() },
         ],
         people: Vec::new(),
+        watch: crate::definition::Watch::default(),
         secrets: nines_shared::secret::Secrets::default(),
     }
 }
@@ -170,7 +173,10 @@ impl World {
 
 /// The planned samples of every region in `span`.
 fn planned(span: Span, says: &impl Fn(&str, Timestamp) -> Outcome) -> Vec<Sample> {
-    let check = check();
+    planned_of(&check(), span, says)
+}
+
+fn planned_of(check: &Check, span: Span, says: &impl Fn(&str, Timestamp) -> Outcome) -> Vec<Sample> {
     let mut samples = Vec::new();
     for region in &check.regions {
         for due in check.cadence(region).unwrap().slots_in(span) {

@@ -25,6 +25,7 @@ pub fn write(
             incident.id = incidents::free_id(tx, &incident.id)?;
         }
         incidents::record(tx, &incident)?;
+        incidents::keep_sights(tx, &incident.id, &transition.sights)?;
         if let Some(text) = transition.note {
             incidents::log(tx, &incident.id, &Note { at: now, author: None, text: text.to_owned() })?;
         }

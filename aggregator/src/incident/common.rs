@@ -51,7 +51,7 @@ impl Aspect {
         }
     }
 
-    fn of(self, sample: &Sample) -> Option<String> {
+    pub(super) fn of(self, sample: &Sample) -> Option<String> {
         let evidence = sample.evidence.as_deref();
         match self {
             Self::Check => Some(sample.check.to_string()),
@@ -103,10 +103,10 @@ impl Finding {
     }
 }
 
-/// What `samples` have in common and how they differ, aspect by aspect; only those that are `down` are looked
+/// What `samples` have in common and how they differ, aspect by aspect; only those that are `bad` are looked
 /// at, and aspects that none of them shows are left out.
-pub fn findings(samples: &[Sample]) -> Vec<Finding> {
-    let failing: Vec<&Sample> = samples.iter().filter(|sample| sample.outcome == Outcome::Down).collect();
+pub fn findings(samples: &[Sample], bad: Outcome) -> Vec<Finding> {
+    let failing: Vec<&Sample> = samples.iter().filter(|sample| sample.outcome == bad).collect();
     let found = Aspect::ALL.into_iter().filter_map(|aspect| {
         let mut values: BTreeMap<String, Vec<RegionId>> = BTreeMap::new();
         let mut everywhere = true;
@@ -127,9 +127,21 @@ pub fn findings(samples: &[Sample]) -> Vec<Finding> {
     found.collect()
 }
 
-/// The scene of a failure that starts at `at`, from the assessment and the failing checks' latest samples.
-pub fn scene(assessment: &ServiceAssessment, at: Timestamp, latest: &[Sample]) -> Scene {
-    let failing: Vec<&CheckAssessment> = failing_checks(assessment, at).collect();
+/// The outcome of the samples that make an incident of `kind`.
+pub fn bad(kind: Kind) -> Outcome {
+    match kind {
+        Kind::Degraded => Outcome::Degraded,
+        Kind::Outage | Kind::Suspected | Kind::BurnRate | Kind::Certificate | Kind::Coverage | Kind::Probe => {
+            Outcome::Down
+        }
+    }
+}
+
+/// The scene of a failure of `kind` as it is at `at`, from the assessment and the failing checks' latest samples.
+pub fn scene(assessment: &ServiceAssessment, (kind, at): (Kind, Timestamp), latest: &[Sample]) -> Scene {
+    let bad = bad(kind);
+    let fails = if bad == Outcome::Degraded { Verdict::Degraded } else { Verdict::Down };
+    let failing: Vec<&CheckAssessment> = failing_checks(assessment, fails, at).collect();
     let mut checks: Vec<_> = failing.iter().map(|check| check.check.clone()).collect();
     checks.sort_unstable();
     let mut said: BTreeMap<&RegionId, Verdict> = BTreeMap::new();
@@ -141,15 +153,24 @@ pub fn scene(assessment: &ServiceAssessment, at: Timestamp, latest: &[Sample]) -
         said.iter().filter(|(_, word)| wanted(**word)).map(|(region, _)| (*region).clone()).collect()
     };
     let relevant: Vec<Sample> = latest.iter().filter(|sample| checks.contains(&sample.check)).cloned().collect();
-    let mut down = relevant.iter().filter(|sample| sample.outcome == Outcome::Down);
+    let mut telling = relevant.iter().filter(|sample| sample.outcome == bad);
     Scene {
         regions: RegionViews {
-            failing: of(|word| word == Verdict::Down),
+            failing: match fails {
+                Verdict::Degraded => of(|word| word == Verdict::Down || word == Verdict::Degraded),
+                Verdict::Up | Verdict::Unknown | Verdict::Down => of(|word| word == Verdict::Down),
+            },
             unknown: of(|word| word == Verdict::Unknown),
-            up: of(|word| word == Verdict::Up || word == Verdict::Degraded),
+            up: match fails {
+                Verdict::Degraded => of(|word| word == Verdict::Up),
+                Verdict::Up | Verdict::Unknown | Verdict::Down => {
+                    of(|word| word == Verdict::Up || word == Verdict::Degraded)
+                }
+            },
         },
-        findings: findings(&relevant),
-        detail: down.find_map(|sample| sample.detail.clone()),
+        findings: findings(&relevant, bad),
+        detail: telling.find_map(|sample| sample.detail.clone()),
+        measured: None,
         checks,
     }
 }
@@ -157,7 +178,7 @@ pub fn scene(assessment: &ServiceAssessment, at: Timestamp, latest: &[Sample]) -
 /// What, since when, where from, why: the first line of every message and page about an incident.
 pub fn headline(incident: &Incident) -> String {
     let since = calendar::utc(incident.instants.started_at);
-    let what = incident.kind.words();
+    let what = incident.words();
     let when = match incident.instants.ended_at {
         _ if incident.withdrawn => format!("was taken for {what} since {since}, which late results disprove"),
         None => format!("is {what} since {since}"),
@@ -171,7 +192,10 @@ pub fn headline(incident: &Incident) -> String {
         line.push_str(if incident.kind == Kind::Probe { ", region " } else { ", seen from " });
         line.push_str(&listed(&incident.scene.regions.failing));
     }
-    let why = why(&incident.scene);
+    let why = match &incident.scene.measured {
+        Some(measured) => measured.words(),
+        None => why(&incident.scene),
+    };
     if !why.is_empty() {
         line.push_str(": ");
         line.push_str(&why);
@@ -244,7 +268,7 @@ mod tests {
             down("eu-west", Reason::HttpTimeout, at("192.0.2.2:443")),
             Sample { outcome: Outcome::Up, ..down("ap-south", Reason::Slow, at("192.0.2.3:443")) },
         ];
-        let found = findings(&samples);
+        let found = findings(&samples, Outcome::Down);
         assert_eq!(find(&found, Aspect::Reason).common(), Some("http_timeout"));
         assert_eq!(find(&found, Aspect::Phase).common(), Some("first_byte"));
         let addresses = find(&found, Aspect::Address);
@@ -261,7 +285,7 @@ mod tests {
             down("us-east", Reason::HttpTimeout, at("192.0.2.1:443")),
             down("eu-west", Reason::DnsTimeout, Evidence::default()),
         ];
-        let found = findings(&samples);
+        let found = findings(&samples, Outcome::Down);
         assert_eq!(find(&found, Aspect::Address).common(), None);
         let scene = Scene { findings: found, ..Scene::default() };
         assert_eq!(why(&scene), "dns_timeout (eu-west), http_timeout (us-east) in first_byte");
@@ -285,7 +309,7 @@ mod tests {
         };
         let tls = TlsEvidence { chain: vec![leaf], ..TlsEvidence::default() };
         let evidence = Evidence { hops: vec![hop], tls: Some(tls), ..Evidence::default() };
-        let found = findings(&[down("us-east", Reason::HttpStatus, evidence)]);
+        let found = findings(&[down("us-east", Reason::HttpStatus, evidence)], Outcome::Down);
         assert_eq!(find(&found, Aspect::Status).common(), Some("503"));
         let shown = find(&found, Aspect::Certificate).common().unwrap();
         assert_eq!(shown, "CN= [31mshop until 2026-09-21T14:13:20Z (abababababababab)");

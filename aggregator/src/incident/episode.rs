@@ -5,6 +5,7 @@ use nines_shared::time::{Span, Timestamp};
 
 use super::instants::Lead;
 use super::signal::{Signal, State};
+use super::{Incident, flap};
 
 /// Failing spans of a signal that one incident covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +42,43 @@ impl Episode {
     }
 }
 
+/// An open incident that flaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flapping {
+    /// When it started.
+    pub since: Timestamp,
+    /// How long it must be good before it is over, in ms.
+    pub calm_ms: i64,
+}
+
+impl Flapping {
+    /// The one among `recorded`, where there is one, by a `resolve_after` of so many ms.
+    pub fn among(recorded: &[Incident], resolve_after_ms: i64) -> Option<Self> {
+        let flaps = recorded.iter().find(|incident| incident.is_open() && incident.course.flapping)?;
+        Some(Self { since: flaps.instants.started_at, calm_ms: flap::calm_ms(resolve_after_ms) })
+    }
+}
+
 /// The episodes of `signal`, in order. `lead` says what led to a failure that starts at an instant.
 pub fn episodes(signal: &Signal, resolve_after_ms: i64, lead: impl Fn(Timestamp) -> Lead) -> Vec<Episode> {
+    episodes_with(signal, resolve_after_ms, None, lead)
+}
+
+/// [`episodes`], where an incident that flaps is open: what it has begun to tell stays one episode until it has been calm for
+/// long enough.
+pub fn episodes_with(
+    signal: &Signal,
+    resolve_after_ms: i64,
+    flapping: Option<Flapping>,
+    lead: impl Fn(Timestamp) -> Lead,
+) -> Vec<Episode> {
     let mut found: Vec<Episode> = Vec::new();
+    let over_after_ms = |episode: &Episode| {
+        flapping.filter(|flaps| flaps.since < episode.span().to).map_or(resolve_after_ms, |flaps| flaps.calm_ms)
+    };
     for (span, state) in signal.spans() {
         match (state, found.last_mut()) {
-            (State::Failing, Some(last)) if last.good_ms < resolve_after_ms => {
+            (State::Failing, Some(last)) if last.good_ms < over_after_ms(last) => {
                 last.failing.push(*span);
                 last.good_ms = 0;
             }

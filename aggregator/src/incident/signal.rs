@@ -5,11 +5,15 @@
 
 use nines_shared::time::{Span, Timestamp};
 
+use super::Incident;
 use crate::uptime::service::{CheckAssessment, ServiceAssessment};
 use crate::uptime::{CheckRecord, ServiceRecord, Verdict};
 
 /// How many intervals a check must be suspicious before anybody is told (`docs/METHOD.md`, detection).
 pub const SUSPICIOUS_INTERVALS: i64 = 2;
+
+/// How many intervals a service must be degraded before anybody is told (`docs/METHOD.md`, detection).
+pub const DEGRADED_INTERVALS: i64 = 2;
 
 /// What an incident of some kind makes of a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,24 @@ impl Signal {
     #[must_use]
     pub fn then(self, span: Span, state: State) -> Self {
         Self::new(self.0.into_iter().chain([(span, state)]))
+    }
+
+    /// The signal as `incident` remembers it up to where this one begins, and this one from there on: what is known of a kind
+    /// without history is never read twice.
+    #[must_use]
+    pub fn after(self, incident: &Incident) -> Self {
+        let Some(begins) = self.0.first().map(|(span, _)| span.from) else { return self };
+        let mut remembered: Vec<(Span, State)> = Vec::new();
+        for outage in incident.outages.iter().filter(|outage| outage.from < begins) {
+            let to = outage.to.unwrap_or(begins).min(begins);
+            let from = remembered.last().map_or(outage.from, |(last, _)| last.to);
+            remembered.push((Span::new(from, outage.from), State::Neutral));
+            remembered.push((Span::new(outage.from, to), State::Failing));
+        }
+        if let Some((last, _)) = remembered.last().copied() {
+            remembered.push((Span::new(last.to, begins), State::Neutral));
+        }
+        Self::new(remembered.into_iter().chain(self.0))
     }
 
     /// Its spans, in order.
@@ -95,6 +117,33 @@ pub fn of_suspicion(record: &ServiceRecord, assessment: &ServiceAssessment) -> S
         })
     });
     Signal::new(spans)
+}
+
+/// The signal of slowness: failing where the service's verdict has been `degraded` for [`DEGRADED_INTERVALS`]; good where it is
+/// up. What is down or unknown meanwhile is another kind's business.
+pub fn of_slowness(record: &ServiceRecord, assessment: &ServiceAssessment) -> Signal {
+    let lasting_ms = DEGRADED_INTERVALS * slowest_interval(record);
+    let spans = assessment.timeline.spans().flat_map(|(span, verdict)| {
+        let state = match verdict {
+            Verdict::Degraded if lasting_ms <= span.length_ms() => State::Failing,
+            Verdict::Up => State::Good,
+            Verdict::Degraded | Verdict::Down | Verdict::Unknown => State::Neutral,
+        };
+        without(span, &assessment.excluded, state)
+    });
+    Signal::new(spans)
+}
+
+/// When slowness that goes on will have lasted long enough to be told; `None` where there is none, or it has.
+pub fn slowness_due(record: &ServiceRecord, assessment: &ServiceAssessment) -> Option<Timestamp> {
+    let (span, verdict) = assessment.timeline.last()?;
+    let due = span.from.plus_ms(DEGRADED_INTERVALS * slowest_interval(record));
+    (verdict == Verdict::Degraded && assessment.window.to < due).then_some(due)
+}
+
+/// The longest interval in force now; one hour where there is no check.
+fn slowest_interval(record: &ServiceRecord) -> i64 {
+    record.checks.iter().filter_map(current).map(|check| check.interval_ms).max().unwrap_or(3_600_000)
 }
 
 /// When a suspicion that goes on will have lasted long enough to be told; `None` where there is none, or it has.

@@ -6,9 +6,11 @@
 
 use nines_shared::time::{Span, Timestamp};
 
+use super::course::Course;
 use super::episode::{Episode, good_since_ms};
+use super::evidence::Sight;
 use super::signal::{Signal, State};
-use super::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject};
+use super::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject, flap};
 use crate::definition::Severity;
 
 /// History and amendments are told of only while the outage ended less than this ago, in ms; older ones are recorded in
@@ -25,13 +27,17 @@ pub struct Case<'a> {
     pub kind: Kind,
     /// Whom it is about.
     pub subject: &'a Subject,
+    /// How loud it is while it fails.
+    pub severity: Severity,
     /// What was so in the window, up to now.
     pub signal: &'a Signal,
     /// Its episodes, in order.
     pub episodes: &'a [Episode],
     /// The open incident, and every other that the window holds as a whole.
     pub recorded: &'a [Incident],
-    /// Who fails now, where something does: checks and regions, without findings.
+    /// When failing spans began that incidents on record cover, these or older ones ([`flap`]).
+    pub beginnings: &'a [Timestamp],
+    /// Who fails now, where something does: checks, regions and what was measured, without findings.
     pub seen_now: &'a Scene,
     /// How long it must be good before an incident is over, in ms.
     pub resolve_after_ms: i64,
@@ -52,6 +58,8 @@ pub struct Transition {
     pub note: Option<&'static str>,
     /// Whether the failing samples are to be looked at anew.
     pub wants_scene: bool,
+    /// What each region saw before it failed and when it did, where that was looked at.
+    pub sights: Vec<Sight>,
 }
 
 /// What people are told of a transition.
@@ -133,8 +141,9 @@ fn matches(case: &Case<'_>) -> Vec<Option<usize>> {
         let free = |episode: &usize| !matched.contains(&Some(*episode));
         let overlapping = |episode: &usize| touches(case.episodes[*episode].span(), covered);
         matched[index] = if incident.is_open() {
+            let over_after_ms = flap::over_after_ms(incident, case.resolve_after_ms);
             let current =
-                case.episodes.len().checked_sub(1).filter(|last| !case.episodes[*last].is_over(case.resolve_after_ms));
+                case.episodes.len().checked_sub(1).filter(|last| !case.episodes[*last].is_over(over_after_ms));
             current.or_else(|| (0..case.episodes.len()).rfind(overlapping))
         } else {
             (0..case.episodes.len()).filter(free).find(overlapping)
@@ -151,18 +160,63 @@ fn touches(a: Span, b: Span) -> bool {
 /// An open incident and its episode: it is over, or it goes on.
 fn follow(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Transition> {
     let mut next = covering(incident, episode);
-    if episode.is_over(case.resolve_after_ms) {
+    if episode.is_over(flap::over_after_ms(incident, case.resolve_after_ms)) {
         return Some(resolve(case, next, None));
     }
-    let grown = episode.fails_now && next.scene.grow(case.seen_now);
-    if next == *incident {
-        return None;
+    let mut wants_scene = false;
+    if episode.fails_now {
+        wants_scene = next.scene.grow(case.seen_now);
+        next.scene.measured = case.seen_now.measured.clone().or(next.scene.measured);
+        next.course.flapping |= flaps(case);
     }
-    let moved = case.resolve_after_ms <= distance(incident.instants.started_at, next.instants.started_at);
-    let told = moved.then_some(Telling { event: Event::Updated, severity: next.severity });
-    next.revision += u32::from(told.is_some());
-    let note = moved.then_some("late results moved its start");
-    Some(Transition { incident: next, change: Change::Amended, told, note, wants_scene: grown })
+    let (news, note) = news(case, incident, &next);
+    let told = news.map(|telling| tell(&mut next, telling, case.now));
+    (told.is_some() || next != *incident).then_some(Transition {
+        incident: next,
+        change: Change::Amended,
+        told,
+        note,
+        wants_scene,
+        sights: Vec::new(),
+    })
+}
+
+/// What people are told of an open incident that goes on: that it is louder, that it flaps, that its start moved. Seldom,
+/// while it flaps.
+fn news(case: &Case<'_>, was: &Incident, is: &Incident) -> (Option<Telling>, Option<&'static str>) {
+    let fails_now = is.instants.ended_at.is_none();
+    if fails_now && is.severity < case.severity {
+        return (Some(Telling { event: Event::Opened, severity: case.severity }), Some("it became louder"));
+    }
+    let updated = Telling { event: Event::Updated, severity: is.severity };
+    let told_of = |told_at: Timestamp| case.now.since(told_at) < flap::FLAP_QUIET_MS;
+    let hushed = is.course.flapping && was.course.told_at.is_some_and(told_of);
+    let relapsed = is.course.flapping && fails_now && is.course.spans_told < is.outages.len();
+    if case.resolve_after_ms <= distance(was.instants.started_at, is.instants.started_at) && 0 < case.resolve_after_ms {
+        ((!hushed).then_some(updated), Some("late results moved its start"))
+    } else if relapsed && !hushed {
+        (Some(updated), Some("it comes and goes: told seldom until it has been calm"))
+    } else {
+        (None, None)
+    }
+}
+
+/// Whether what fails now has begun to do so too often. What the signal shows counts, and what is on record of the time
+/// before it.
+fn flaps(case: &Case<'_>) -> bool {
+    let seen_from = case.signal.spans().first().map_or(case.now, |(span, _)| span.from);
+    let before = case.beginnings.iter().copied().filter(|at| *at < seen_from);
+    let shown = case.episodes.iter().flat_map(|episode| &episode.failing).map(|span| span.from);
+    flap::flaps(before.chain(shown), case.resolve_after_ms, case.now)
+}
+
+/// Notes in `incident` that people are told of it now.
+fn tell(incident: &mut Incident, telling: Telling, now: Timestamp) -> Telling {
+    incident.revision += 1;
+    incident.severity = incident.severity.max(telling.severity);
+    incident.course.told_at = Some(now);
+    incident.course.spans_told = incident.outages.len();
+    telling
 }
 
 /// A closed incident and its episode: it goes on after all, or its edges moved, or nothing is new.
@@ -170,13 +224,20 @@ fn amend(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tran
     let mut next = covering(incident, episode);
     next.withdrawn = false;
     if episode.fails_now {
-        next.severity = case.kind.severity();
+        next.severity = case.severity;
         next.instants.ended_at = None;
         next.instants.resolved_at = None;
-        next.revision += 1;
-        let told = Some(Telling { event: Event::Opened, severity: next.severity });
+        next.course.flapping |= flaps(case);
+        let told = Some(tell(&mut next, Telling { event: Event::Opened, severity: case.severity }, case.now));
         let note = Some("it goes on");
-        return Some(Transition { incident: next, change: Change::Reopened, told, note, wants_scene: true });
+        return Some(Transition {
+            incident: next,
+            change: Change::Reopened,
+            told,
+            note,
+            wants_scene: true,
+            sights: Vec::new(),
+        });
     }
     if !case.kind.has_history() {
         return None;
@@ -186,7 +247,7 @@ fn amend(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tran
     let edges = |of: &Incident| (of.instants.started_at, of.instants.ended_at.unwrap_or(case.now));
     let ((was_from, was_to), (from, to)) = (edges(incident), edges(&next));
     let moved = case.resolve_after_ms <= distance(was_from, from).max(distance(was_to, to));
-    let untold = incident.revision == 0;
+    let untold = incident.revision == 0 && !incident.course.held;
     let same = next == *incident;
     let note = if moved || incident.withdrawn { Some("late results moved its edges") } else { None };
     let next = retold(case, next, Change::Amended, (note.is_some() || untold, note));
@@ -227,7 +288,7 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
     let started_at = episode.started_at();
     let detected_at = case.now.max(started_at);
     let (severity, change) = match (episode.fails_now, case.kind.has_history()) {
-        (true, _) => (case.kind.severity(), Change::Opened),
+        (true, _) => (case.severity, Change::Opened),
         (false, true) => (Severity::Info, Change::Recorded),
         (false, false) => return None,
     };
@@ -249,14 +310,15 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
         outages: outages(episode),
         withdrawn: false,
         revision: 0,
-        scene: Scene::default(),
+        scene: if episode.fails_now { case.seen_now.clone() } else { Scene::default() },
         acknowledged_by: None,
         assigned_to: None,
+        course: Course { flapping: episode.fails_now && flaps(case), ..Course::default() },
     };
     if episode.fails_now {
-        let told = Some(Telling { event: Event::Opened, severity });
-        let incident = Incident { revision: 1, ..incident };
-        return Some(Transition { incident, change, told, note: None, wants_scene: true });
+        let mut incident = incident;
+        let told = Some(tell(&mut incident, Telling { event: Event::Opened, severity }, case.now));
+        return Some(Transition { incident, change, told, note: None, wants_scene: true, sights: Vec::new() });
     }
     Some(retold(case, incident, change, (true, Some("it was over before we learned of it"))))
 }
@@ -292,9 +354,9 @@ fn close_last(incident: &mut Incident) {
 fn resolve(case: &Case<'_>, mut incident: Incident, note: Option<&'static str>) -> Transition {
     let earliest = incident.instants.detected_at.max(incident.instants.ended_at.unwrap_or(case.now));
     incident.instants.resolved_at = Some(case.now.max(earliest));
-    incident.revision += 1;
-    let told = Some(Telling { event: Event::Resolved, severity: incident.severity });
-    Transition { incident, change: Change::Resolved, told, note, wants_scene: false }
+    let resolved = Telling { event: Event::Resolved, severity: incident.severity };
+    let told = Some(tell(&mut incident, resolved, case.now));
+    Transition { incident, change: Change::Resolved, told, note, wants_scene: false, sights: Vec::new() }
 }
 
 /// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and, unless it is taken
@@ -309,9 +371,10 @@ fn retold(
     let known = case.signal.last().is_some_and(|state| state != State::Neutral);
     let settled =
         known || change == Change::Withdrawn || TELL_ANYWAY_MS <= case.now.since(incident.instants.detected_at);
-    let told = (worth && recent && settled).then_some(Telling { event: Event::Updated, severity: Severity::Info });
-    incident.revision += u32::from(told.is_some());
-    Transition { incident, change, told, note, wants_scene: change == Change::Recorded }
+    let updated = Telling { event: Event::Updated, severity: Severity::Info };
+    let worth = worth && !incident.course.held;
+    let told = (worth && recent && settled).then(|| tell(&mut incident, updated, case.now));
+    Transition { incident, change, told, note, wants_scene: change == Change::Recorded, sights: Vec::new() }
 }
 
 /// Whether what is over may still be told.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::incident::evidence::{MAX_SIGHTS, Sight};
 use crate::incident::{Incident, IncidentId, Instants, Kind, Subject};
 
 /// The longest note, in bytes; a longer one is cut.
@@ -63,8 +64,25 @@ CREATE INDEX incident_note_of ON incident_note (incident, no);
 /// SQL of the fifth migration.
 pub(super) const ASSIGNED: &str = "ALTER TABLE incident ADD COLUMN assigned_to TEXT;";
 
+/// SQL of a later migration: how an incident is told.
+pub(super) const COURSE: &str = "ALTER TABLE incident ADD COLUMN course TEXT NOT NULL DEFAULT '{}' -- JSON
+";
+
+/// SQL of a later migration: what regions saw before an incident and at its beginning, kept when samples are gone.
+pub(super) const SIGHTS: &str = "
+CREATE TABLE incident_sight (
+  incident TEXT NOT NULL REFERENCES incident (id),
+  check_id TEXT NOT NULL,
+  region   TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  sight    TEXT NOT NULL,     -- JSON
+  PRIMARY KEY (incident, check_id, region)
+) STRICT, WITHOUT ROWID;
+";
+
 const COLUMNS: &str = "id, kind, service, probe, severity, last_good_at, first_failure_at, started_at, detected_at,
- notified_at, acknowledged_at, acknowledged_by, ended_at, resolved_at, withdrawn, revision, outages, scene, assigned_to";
+ notified_at, acknowledged_at, acknowledged_by, ended_at, resolved_at, withdrawn, revision, outages, scene, assigned_to,
+ course";
 
 /// A line of an incident's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,13 +113,13 @@ pub struct Filter {
 pub fn record(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO incident (id, kind, service, probe, severity, last_good_at, first_failure_at, started_at,
-           detected_at, ended_at, resolved_at, withdrawn, revision, outages, scene)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+           detected_at, ended_at, resolved_at, withdrawn, revision, outages, scene, course)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, last_good_at = excluded.last_good_at,
            first_failure_at = excluded.first_failure_at, started_at = excluded.started_at,
            detected_at = excluded.detected_at, ended_at = excluded.ended_at, resolved_at = excluded.resolved_at,
            withdrawn = excluded.withdrawn, revision = excluded.revision, outages = excluded.outages,
-           scene = excluded.scene",
+           scene = excluded.scene, course = excluded.course",
     )?;
     let (service, probe) = match &incident.subject {
         Subject::Service(service) => (Some(service.as_str()), None),
@@ -125,8 +143,50 @@ pub fn record(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StoreErro
         incident.revision,
         json(&incident.outages),
         json(&incident.scene),
+        json(&incident.course),
     ])?;
     Ok(())
+}
+
+/// Keeps what regions saw, beside what is kept already: the first sight of a region stays, and there are at most
+/// [`MAX_SIGHTS`].
+///
+/// # Errors
+/// What SQLite says.
+pub fn keep_sights(tx: &Transaction<'_>, id: &IncidentId, sights: &[Sight]) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO incident_sight (incident, check_id, region, at, sight)
+         SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM incident_sight WHERE incident = ?1) < ?6
+         ON CONFLICT DO NOTHING",
+    )?;
+    for sight in sights {
+        let (check, region, at) = (sight.check.as_str(), sight.region.as_str(), sight.first_bad.started_at.as_ms());
+        statement.execute(params![
+            id.as_str(),
+            check,
+            region,
+            at,
+            json(sight),
+            i64::try_from(MAX_SIGHTS).unwrap_or(i64::MAX)
+        ])?;
+    }
+    Ok(())
+}
+
+/// What regions saw before the incident and at its beginning, by check, in order of what they saw.
+///
+/// # Errors
+/// As [`get`].
+pub fn sights(conn: &Connection, id: &IncidentId) -> Result<Vec<Sight>, StoreError> {
+    let mut statement =
+        conn.prepare_cached("SELECT sight FROM incident_sight WHERE incident = ?1 ORDER BY check_id, at, region")?;
+    let unreadable = |why: serde_json::Error| StoreError::Unreadable {
+        what: format!("the evidence of incident {id}"),
+        why: why.to_string(),
+    };
+    statement
+        .query_and_then([id.as_str()], |row| parsed(&row.get::<_, String>("sight")?).map_err(unreadable))?
+        .collect()
 }
 
 /// `wanted`, or the first of `wanted-2`, `wanted-3`, … that no incident has.
@@ -182,7 +242,7 @@ pub fn list(conn: &Connection, filter: &Filter, limit: u32) -> Result<Vec<Incide
 }
 
 /// The incidents of `kind` about `subject` that share time with `span` or touch it, and whenever they started the open one
-/// and those that ended after `untold_since` and nobody was told of; in order of their start.
+/// and those that ended after `untold_since` and nobody was told of though nothing held them back; in order of their start.
 ///
 /// # Errors
 /// As [`get`].
@@ -197,12 +257,20 @@ pub fn touching(
         "SELECT {COLUMNS} FROM incident
          WHERE kind = ?1 AND coalesce(service, probe) = ?2
            AND (resolved_at IS NULL OR (started_at <= ?4 AND ?3 <= ended_at)
-                OR (revision = 0 AND NOT withdrawn AND ?5 <= ended_at))
+                OR (revision = 0 AND NOT withdrawn AND NOT coalesce(course ->> 'held', 0) AND ?5 <= ended_at))
          ORDER BY started_at, id"
     ))?;
     let (from, to, untold_since) = (span.from.as_ms(), span.to.as_ms(), untold_since.as_ms());
     let arguments = params![kind.code(), subject.name(), from, to, untold_since];
     statement.query_and_then(arguments, read)?.collect()
+}
+
+/// The incidents of `kind` about `subject` that go on or ended after `since`, in order of their start.
+///
+/// # Errors
+/// As [`get`].
+pub fn recent(conn: &Connection, kind: Kind, subject: &Subject, since: Timestamp) -> Result<Vec<Incident>, StoreError> {
+    touching(conn, kind, subject, Span { from: since, to: Timestamp::MAX }, Timestamp::MAX)
 }
 
 /// A channel accepted a notification at `at`; only the first counts.
@@ -321,6 +389,7 @@ fn read(row: &Row<'_>) -> Result<Incident, StoreError> {
         scene: parsed(&row.get::<_, String>("scene")?).map_err(|e| bad(&e))?,
         acknowledged_by: row.get("acknowledged_by")?,
         assigned_to: row.get("assigned_to")?,
+        course: parsed(&row.get::<_, String>("course")?).map_err(|e| bad(&e))?,
         id: id.parse().map_err(|e| bad(&e))?,
     })
 }

@@ -11,6 +11,7 @@ use nines_shared::wire::Health;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
 
 use super::StoreError;
+use crate::incident::ailment::complains;
 
 /// How long an invitation is good, in ms.
 pub const INVITATION_MS: i64 = 86_400_000;
@@ -57,6 +58,12 @@ CREATE TABLE probe (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// SQL of a later migration: since when a probe has complained of itself, and when it last dropped samples.
+pub(super) const AILING: &str = "
+ALTER TABLE probe ADD COLUMN ailing_since INTEGER;
+ALTER TABLE probe ADD COLUMN dropped_at INTEGER;
+";
+
 /// The private authority as it is kept.
 #[derive(Clone)]
 pub struct AuthorityRow {
@@ -100,6 +107,10 @@ pub struct ProbeRecord {
     pub seen_at: Option<Timestamp>,
     /// What it told with that batch; the default before the first.
     pub health: Health,
+    /// Since when it has complained of itself with every batch, by the aggregator's clock.
+    pub ailing_since: Option<Timestamp>,
+    /// When it last told of more dropped samples than before, by the aggregator's clock.
+    pub dropped_at: Option<Timestamp>,
 }
 
 /// A probe at the moment it joins.
@@ -318,7 +329,9 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
         "UPDATE probe SET seen_at = :now, version = :version, boot_id = :boot_id, spooled = :spooled,
            dropped = :dropped, refused = :refused, held = :held, missed = :missed, clock_offset_ms = :clock_offset_ms,
            clock_uncertainty_ms = :clock_uncertainty_ms, lateness_max_ms = :lateness_max_ms,
-           canaries_ok = :canaries_ok
+           canaries_ok = :canaries_ok,
+           ailing_since = CASE WHEN :ailing THEN coalesce(ailing_since, :now) END,
+           dropped_at = CASE WHEN dropped < :dropped THEN :now ELSE dropped_at END
          WHERE id = :id",
     )?;
     // A probe may say what it likes; the columns hold what fits and what can be printed.
@@ -329,7 +342,7 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
         ":spooled": count(health.spooled), ":dropped": count(health.dropped), ":refused": count(health.refused), ":held": count(health.held),
         ":missed": count(health.missed), ":clock_offset_ms": health.clock_offset_ms,
         ":clock_uncertainty_ms": health.clock_uncertainty_ms, ":lateness_max_ms": health.lateness_max_ms,
-        ":canaries_ok": health.canaries_ok,
+        ":canaries_ok": health.canaries_ok, ":ailing": complains(health),
     })?;
     Ok(())
 }
@@ -371,6 +384,8 @@ fn record(row: &Row<'_>) -> Result<ProbeRecord, StoreError> {
             lateness_max_ms: row.get("lateness_max_ms")?,
             canaries_ok: row.get("canaries_ok")?,
         },
+        ailing_since: at("ailing_since")?,
+        dropped_at: at("dropped_at")?,
     })
 }
 

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[samples::days::TABLES, reports::BASES],
     &[definitions::maintenance::WEEKLY],
     &[gaps::TABLES],
+    &[incidents::COURSE, incidents::SIGHTS, probes::AILING],
 ];
 
 /// The version of this program's tables.

@@ -145,13 +145,15 @@ pub(super) async fn incident(State(web): State<Web>, Path(id): Path<String>, hea
 async fn incident_page(web: &Web, id: &str, headers: &HeaderMap) -> Result<String, PageError> {
     let unknown = || PageError::Unknown(format!("incident {id:?}"));
     let wanted: IncidentId = id.parse().map_err(|_not_an_id| unknown())?;
-    let read = move |conn: &Connection| Ok((incidents::get(conn, &wanted)?, incidents::notes(conn, &wanted)?));
-    let (found, notes) = web.running.store.read(read).await?;
+    let read = move |conn: &Connection| {
+        Ok((incidents::get(conn, &wanted)?, incidents::sights(conn, &wanted)?, incidents::notes(conn, &wanted)?))
+    };
+    let (found, sights, notes) = web.running.store.read(read).await?;
     let found = found.ok_or_else(unknown)?;
     let now = web.running.clock.now();
     let fleet = web.running.fleet.borrow().clone();
     let subjects = Subjects::of(&fleet);
-    let page = incident::page(&found, &notes, &subjects, now);
+    let page = incident::page(&found, (&sights, &notes), &subjects, now);
     let holding = web.silences(&fleet, headers, now).await?;
     let alert = Alert::of(&fleet, &found, found.severity);
     let zone = subjects.zone(&found.subject);

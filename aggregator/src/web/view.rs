@@ -8,6 +8,7 @@ pub(super) mod incident;
 pub(super) mod overview;
 pub(super) mod probe;
 pub(super) mod service;
+mod sight;
 pub(super) mod strip;
 
 use std::collections::BTreeMap;

@@ -114,6 +114,7 @@ pub(super) fn fleet(kind: ChannelKind) -> Arc<Fleet> {
         channels: vec![channel],
         routes: Vec::new(),
         people: Vec::new(),
+        watch: crate::definition::Watch::default(),
         secrets: nines_shared::secret::Secrets::default(),
     })
 }

@@ -159,6 +159,7 @@ impl Office {
             channels: ports.iter().zip(0..).map(channel).collect(),
             routes: Vec::new(),
             people: Vec::new(),
+            watch: crate::definition::Watch::default(),
             secrets: nines_shared::secret::Secrets::default(),
         };
         let running = Running {
@@ -267,6 +268,7 @@ fn incident(service: &str, revision: u32, event: Event) -> Incident {
         scene: Scene::default(),
         acknowledged_by: None,
         assigned_to: None,
+        course: crate::incident::course::Course::default(),
     }
 }
 

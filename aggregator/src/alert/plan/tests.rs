@@ -37,6 +37,7 @@ pub(crate) fn incident() -> Incident {
         scene: Scene { checks: vec!["shop-api".parse().unwrap(), "shop-home".parse().unwrap()], ..Scene::default() },
         acknowledged_by: None,
         assigned_to: None,
+        course: crate::incident::course::Course::default(),
     }
 }
 

@@ -7,9 +7,11 @@ use nines_shared::id::RegionId;
 use nines_shared::sample::detail;
 use nines_shared::time::Timestamp;
 
+use super::evidence;
 use crate::cli::table::{self, Align};
 use crate::definition::{Fleet, Severity};
 use crate::incident::common::{Finding, headline, why};
+use crate::incident::evidence::Sight;
 use crate::incident::{Incident, advice};
 use crate::store::incidents::Note;
 use crate::store::outbox::{Letter, Settled};
@@ -65,7 +67,7 @@ fn state(incident: &Incident) -> &'static str {
 pub(super) fn one(
     fleet: &Fleet,
     incident: &Incident,
-    (notes, letters): (&[Note], &[(Letter, Settled)]),
+    (sights, notes, letters): (&[Sight], &[Note], &[(Letter, Settled)]),
     now: Timestamp,
 ) -> String {
     let bold = Style::new().bold();
@@ -92,6 +94,17 @@ pub(super) fn one(
     line("in common", common.iter().map(|finding| told(finding)).collect::<Vec<_>>().join(" · "));
     for finding in differing {
         line("differs", told(finding));
+    }
+    for (name, content) in evidence::lines(sights, |at| instant(fleet, incident, at)) {
+        line(&name, content);
+    }
+    if incident.course.flapping {
+        line("flapping", "it comes and goes: told seldom until it has been calm".to_owned());
+    }
+    if let Some(root) = &incident.course.root {
+        let what =
+            if incident.course.held { "nobody is told while that explains it" } else { "explained it for a while" };
+        line("root", format!("{root}: {what}"));
     }
     for (letter, settled) in letters {
         line("told", delivery(fleet, incident, letter, *settled));
@@ -248,9 +261,11 @@ mod tests {
                 ],
                 regions: RegionViews { failing: regions, unknown: Vec::new(), up: vec!["ap-south".parse().unwrap()] },
                 detail: Some("port 443".into()),
+                measured: None,
             },
             acknowledged_by: None,
             assigned_to: None,
+            course: crate::incident::course::Course::default(),
         }
     }
 
@@ -271,7 +286,7 @@ mod tests {
             failure: Some("answered 500".into()),
         };
         let note = Note { at: START, author: Some("ann".into()), text: "looking\nat it".into() };
-        let text = one(&fleet(), &incident, (&[note], &[(letter, Settled::Waiting)]), START.plus_ms(250_000));
+        let text = one(&fleet(), &incident, (&[], &[note], &[(letter, Settled::Waiting)]), START.plus_ms(250_000));
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert!(plain.lines().count() <= 24, "one screen: {plain}");
         for part in [

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::incident::episode::episodes;
+use crate::incident::episode::{Flapping, episodes_with};
 use crate::incident::instants::Lead;
 use crate::incident::signal::State;
 
@@ -41,11 +41,14 @@ impl Desk {
     fn ask(&self, history: &str) -> Vec<Transition> {
         let signal = signal(history);
         let lead = |at| Lead { last_good_at: None, first_failure_at: at };
+        let flapping = Flapping::among(&self.recorded, RESOLVE_AFTER_MS);
         reconcile(&Case {
             kind: self.kind,
             subject: &Subject::Service("shop".parse().unwrap()),
+            severity: self.kind.severity(),
             signal: &signal,
-            episodes: &episodes(&signal, RESOLVE_AFTER_MS, lead),
+            episodes: &episodes_with(&signal, RESOLVE_AFTER_MS, flapping, lead),
+            beginnings: &flap::beginnings(&self.recorded),
             recorded: &self.recorded,
             seen_now: &Scene::default(),
             resolve_after_ms: RESOLVE_AFTER_MS,

@@ -6,9 +6,11 @@ use nines_shared::id::{RegionId, ServiceId};
 use nines_shared::sample::Reason;
 use nines_shared::time::Timestamp;
 
+use super::sight::{self, SightCard};
 use super::{Moment, Names, phase_words, reason_words, sentence};
 use crate::definition::{Fleet, Severity};
 use crate::incident::common::{Aspect, Finding, Shows};
+use crate::incident::evidence::Sight;
 use crate::incident::{Incident, Kind, Scene, Subject};
 use crate::store::incidents::Note;
 use crate::uptime::calendar::local::Zone;
@@ -77,7 +79,10 @@ pub(in crate::web) fn card(incident: &Incident, subjects: &Subjects, now: Timest
         calm: !incident.is_open() || incident.kind != Kind::Outage,
         title: title(incident, &subjects.name(&incident.subject)),
         length: format!("for {}", words::length(incident.span(now).length_ms())),
-        why: why(scene, &subjects.names),
+        why: scene
+            .measured
+            .as_ref()
+            .map_or_else(|| why(scene, &subjects.names), |measured| sentence(&measured.words())),
         detail: scene.detail.clone().unwrap_or_default(),
         since: Moment::named(instants.started_at, &zone, now),
         regions: regions(incident, &subjects.names),
@@ -94,7 +99,7 @@ fn shade(incident: &Incident) -> Shade {
 }
 
 fn title(incident: &Incident, name: &str) -> String {
-    let what = incident.kind.words();
+    let what = incident.words();
     match incident.instants.ended_at {
         _ if incident.withdrawn => format!("{name} was taken for {what}, which late results disprove"),
         Some(_) => format!("{name} was {what}"),
@@ -163,6 +168,10 @@ pub(in crate::web) struct IncidentPage {
     pub(in crate::web) time_to_detect: String,
     pub(in crate::web) story: Vec<Line>,
     pub(in crate::web) findings: Vec<FindingRow>,
+    /// What each region saw before and after, check by check.
+    pub(in crate::web) sights: Vec<SightCard>,
+    /// What is to be known of how it is told, as sentences.
+    pub(in crate::web) course: Vec<String>,
 }
 
 /// A line of an incident's story.
@@ -195,7 +204,12 @@ pub(in crate::web) struct FindingValue {
 }
 
 /// The page of `incident`, whose log is `notes`, at `now`.
-pub(in crate::web) fn page(incident: &Incident, notes: &[Note], subjects: &Subjects, now: Timestamp) -> IncidentPage {
+pub(in crate::web) fn page(
+    incident: &Incident,
+    (sights, notes): (&[Sight], &[Note]),
+    subjects: &Subjects,
+    now: Timestamp,
+) -> IncidentPage {
     let zone = subjects.zone(&incident.subject);
     IncidentPage {
         card: card(incident, subjects, now),
@@ -209,7 +223,22 @@ pub(in crate::web) fn page(incident: &Incident, notes: &[Note], subjects: &Subje
         time_to_detect: words::length(incident.instants.time_to_detect_ms()),
         story: story(incident, notes, &zone, now),
         findings: incident.scene.findings.iter().map(|finding| finding_row(finding, &subjects.names)).collect(),
+        sights: sight::cards(sights, &subjects.names, &zone, now),
+        course: course(incident),
     }
+}
+
+fn course(incident: &Incident) -> Vec<String> {
+    let course = &incident.course;
+    let flapping =
+        course.flapping.then(|| "It comes and goes: told seldom, and open until it has been calm.".to_owned());
+    let root = course.root.as_ref().map(|root| match course.held {
+        true => format!("Nobody is told while {root} explains it."),
+        false => format!("{root} explained it for a while."),
+    });
+    let waits =
+        (course.held && course.root.is_none()).then(|| "Told once it is known whether a root explains it.".to_owned());
+    flapping.into_iter().chain(root).chain(waits).collect()
 }
 
 fn finding_row(finding: &Finding, names: &Names) -> FindingRow {
