@@ -25,6 +25,7 @@ use nines::definition::Fleet;
 use nines::gateway::authority::{Authority, AuthorityError, sha256};
 use nines::gateway::{self, Limits};
 use nines::running::Running;
+use nines::store::probes::Invited;
 use nines::store::{Store, definitions, probes};
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
@@ -186,11 +187,14 @@ impl Door {
     async fn joined(&self, region: &str) -> Lane {
         let (invited, now) = (region.parse().expect("an id"), Clock::system().now());
         let secret = sha256(region.as_bytes());
-        let inviting = self.running.store.write(move |tx| probes::invite(tx, &invited, None, secret, now));
+        let inviting = self.running.store.write(move |tx| {
+            let invited = Invited { region: &invited, name: None, secret_sha256: secret, authority: 1 };
+            probes::invite(tx, &invited, now)
+        });
         inviting.await.expect("a store").expect("a free name");
         let key = KeyPair::generate().expect("a key");
         let csr = CertificateParams::default().serialize_request(&key).expect("a request");
-        let request = JoinRequest { token: region.to_owned(), csr_pem: csr.pem().expect("PEM") };
+        let request = JoinRequest { token: region.to_owned(), csr_pem: csr.pem().expect("PEM"), probe: None };
         let body = serde_json::to_vec(&request).expect("JSON");
         let answer: JoinResponse = post(&mut self.dial(None).await, JOIN_PATH, body.into()).await;
         let chain = vec![CertificateDer::from_pem_slice(answer.certificate_pem.as_bytes()).expect("PEM")];
@@ -200,7 +204,7 @@ impl Door {
 
     async fn dial(&self, identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Lane {
         let mut roots = RootCertStore::empty();
-        roots.add(self.authority.certificate().clone()).expect("a root");
+        roots.add(self.authority.circle().presented().clone()).expect("a root");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.expect("versions").with_root_certificates(roots);

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nines::definition::Fleet;
 use nines::running::Running;
+use nines::store::certificates::CertificateRow;
 use nines::store::{Store, StoreError, definitions, probes, samples};
 use nines_shared::check::Check;
 use nines_shared::id::{ProbeId, RegionId};
@@ -95,10 +96,12 @@ fn fill(store: &Store, fleet: &Fleet, now: Timestamp) -> Result<(), StoreError> 
     for (number, (region, probe)) in (1..).zip(probes_of(fleet)) {
         store.write_blocking(move |tx| {
             let secret = [number; 32];
-            let Ok(invitation) = probes::invite(tx, &region, Some(&probe), secret, now)? else { return Ok(()) };
-            let until = now.plus_ms(365 * DAY);
-            let new =
-                probes::NewProbe { id: invitation.probe, region, certificate_sha256: secret, certificate_until: until };
+            let invited = probes::Invited { region: &region, name: Some(&probe), secret_sha256: secret, authority: 1 };
+            let Ok(invitation) = probes::invite(tx, &invited, now)? else { return Ok(()) };
+            let until = now.plus_ms(30 * DAY);
+            let (told, shown_at) = (String::new(), None);
+            let certificate = CertificateRow { sha256: secret, authority: 1, told, issued_at: now, until, shown_at };
+            let new = probes::NewProbe { id: invitation.probe, region: region.clone(), certificate };
             probes::join(tx, &secret, &new, now)
         })?;
     }

@@ -4,6 +4,7 @@
 //! stdout through `anstream`, which drops colour in a pipe and for `NO_COLOR`, and everything else to
 //! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
 
+pub mod ca;
 pub mod channel;
 pub mod check;
 pub mod config;
@@ -81,6 +82,7 @@ enum Command {
     Maintenance(maintenance::Args),
     Silence(silence::Args),
     Probe(probe::Args),
+    Ca(ca::Args),
     Export(export::Args),
     Import(import::Args),
 }
@@ -91,7 +93,8 @@ impl Command {
         match self {
             Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Channel(_)
+            Self::Ca(_)
+            | Self::Channel(_)
             | Self::Check(_)
             | Self::Config(_)
             | Self::Export(_)
@@ -108,6 +111,7 @@ impl Command {
     fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         match self {
             Self::Check(args) => return check::run(args, global),
+            Self::Ca(args) => ca::run(args, global),
             Self::Quickstart(args) => quickstart::run(args, global),
             Self::Channel(args) => channel::run(args, global),
             Self::Config(args) => config::run(args, global),
@@ -174,6 +178,16 @@ fn told((fleet, warnings): (Fleet, Vec<Warning>)) -> Fleet {
         tracing::warn!(place = %warning.place(), key = warning.key, "fleet_file.warning: {}", warning.message);
     }
     fleet
+}
+
+/// Prints `value` to stdout as JSON, for programs.
+///
+/// # Errors
+/// [`Failure::Io`] where it can't be written as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Io(error.to_string()))?;
+    anstream::println!("{text}");
+    Ok(())
 }
 
 /// Runs what waits to its end, on a runtime of its own.

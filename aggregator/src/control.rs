@@ -5,6 +5,7 @@
 //! process writes to the database, so exactly one of the two can happen.
 
 pub mod act;
+mod authority;
 mod client;
 mod invitation;
 mod report;
@@ -61,6 +62,16 @@ pub enum Command {
     Revoke {
         /// Which.
         probe: ProbeId,
+    },
+    /// Make a new private authority, beside those that are believed.
+    RotateAuthority,
+    /// Take a private authority out.
+    RetireAuthority {
+        /// Its number.
+        no: u32,
+        /// Even where probes hang on it, which are shut out then.
+        #[serde(default)]
+        force: bool,
     },
     /// Announce a maintenance window.
     AddMaintenance {
@@ -121,11 +132,18 @@ impl Command {
             Self::FreezeReport { .. } | Self::RestateReport { .. } => REPORT_PATIENCE,
             Self::Invite { .. }
             | Self::Revoke { .. }
+            | Self::RotateAuthority
+            | Self::RetireAuthority { .. }
             | Self::AddMaintenance { .. }
             | Self::CancelMaintenance { .. }
             | Self::Act { .. }
             | Self::StoreSamples { .. } => PATIENCE,
         }
+    }
+
+    /// Whether it may change who is a probe of the fleet, so that whoever waits for an answer must be looked at anew.
+    fn changes_who_is_in(&self) -> bool {
+        matches!(self, Self::Revoke { .. } | Self::RotateAuthority | Self::RetireAuthority { .. })
     }
 
     /// The command as the log tells it.
@@ -134,6 +152,8 @@ impl Command {
             Self::StoreSamples { samples } => format!("store {} samples", samples.len()),
             Self::Invite { .. }
             | Self::Revoke { .. }
+            | Self::RotateAuthority
+            | Self::RetireAuthority { .. }
             | Self::AddMaintenance { .. }
             | Self::CancelMaintenance { .. }
             | Self::Act { .. }
@@ -151,6 +171,18 @@ impl Command {
 pub enum Answer {
     /// What the probe has to be told.
     Invited(Invitation),
+    /// There is a new authority.
+    AuthorityMade {
+        /// Its number.
+        no: u32,
+    },
+    /// An authority is out.
+    AuthorityRetired {
+        /// Probes that hung on it; they must join anew.
+        shut_out: Vec<ProbeId>,
+        /// Names whose invitation is void.
+        uninvited: Vec<ProbeId>,
+    },
     /// The window's number.
     MaintenanceAdded {
         /// By which it is cancelled.
@@ -236,6 +268,8 @@ fn perform(
     match command {
         Command::Invite { region, name } => invitation::invite(tx, region, name.as_ref(), context),
         Command::Revoke { probe } => revoke(tx, probe, context),
+        Command::RotateAuthority => authority::rotate(tx, context),
+        Command::RetireAuthority { no, force } => authority::retire(tx, *no, *force, context),
         Command::AddMaintenance { window, by, retroactive } => add_maintenance(tx, window, (by, *retroactive), context),
         Command::CancelMaintenance { no, by, reason } => cancel_maintenance(tx, *no, (by, reason.as_deref()), context),
         Command::Act { act, by } => act::perform(tx, (act, by), &context.fleet, context.now),

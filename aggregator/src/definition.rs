@@ -96,6 +96,8 @@ pub struct AggregatorSettings {
     pub webhook_allow: Vec<ipnet::IpNet>,
     /// Whom we tell that we live.
     pub heartbeat: Option<Heartbeat>,
+    /// How long the certificates of probes are good, in ms; they are renewed at two thirds of it.
+    pub probe_certificates_ms: i64,
 }
 
 /// Whom we tell that we live, so that they raise the alarm when we don't.

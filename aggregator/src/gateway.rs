@@ -1,6 +1,7 @@
 //! The probes' door: mutual TLS, enrolment, ingest, assignments, asks.
 //!
-//! Who a probe is comes from its certificate and from nowhere else, and is looked up at every request.
+//! Who a probe is comes from its certificate and from nowhere else, and is looked up before anything that it asks
+//! counts; one process at a time is a probe.
 //! A batch is taken whole or refused whole; it is acknowledged only after its samples are committed and
 //! synced, and every other answer means *not delivered* (INV-2). What is wrong with the batch is a 4xx,
 //! what is wrong with us is a 5xx, never the other way round: a probe sets aside what a 4xx names.
@@ -12,12 +13,15 @@ mod assignment;
 pub mod authority;
 mod body;
 mod door;
+mod guard;
 mod ingest;
 mod join;
 mod known;
+mod lease;
 pub mod limits;
 mod long_poll;
 mod peer;
+mod renew;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -27,7 +31,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use nines_shared::wire::{ASKS_PATH, ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH};
+use nines_shared::time::Timestamp;
+use nines_shared::wire::{ASKS_PATH, ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH, LEAVE_PATH, RENEW_PATH};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -37,7 +42,9 @@ use asks::Desk;
 use assignment::Assignments;
 use authority::{Authority, AuthorityError};
 use known::Known;
+use lease::Leases;
 pub use limits::Limits;
+use tls::Tls;
 
 /// What every request shares.
 #[derive(Debug)]
@@ -48,6 +55,9 @@ struct Gateway {
     known: Known,
     assignments: Assignments,
     desk: Desk,
+    leases: Leases,
+    /// When it opened.
+    began: Timestamp,
     /// Places for batches being taken apart.
     at_work: Semaphore,
 }
@@ -62,24 +72,29 @@ pub async fn run(
     authority: Arc<Authority>,
     limits: Limits,
 ) -> Result<(), AuthorityError> {
-    let config = tls::server_config(&authority, running.clock.clone())?;
+    let tls = Tls::new(authority.clone(), running.clock.clone())?;
     let gateway = Gateway {
         authority,
         known: Known::default(),
         assignments: Assignments::default(),
         desk: Desk::new(&running),
+        leases: Leases::default(),
+        began: running.clock.now(),
         at_work: Semaphore::new(limits.batches_at_work),
         limits,
         running,
     };
     let (stop, limits) = (gateway.running.stop.clone(), gateway.limits.clone());
-    door::serve(listener, config, router(gateway), &limits, stop).await;
+    door::serve(listener, tls, router(gateway), &limits, stop).await;
     Ok(())
 }
 
 fn router(gateway: Gateway) -> Router {
+    let gateway = Arc::new(gateway);
     Router::new()
         .route(JOIN_PATH, post(join::join))
+        .route(RENEW_PATH, post(renew::renew))
+        .route(LEAVE_PATH, post(guard::leave))
         .route(ASSIGNMENT_PATH, get(assignment::assignment))
         .route(ASKS_PATH, get(asks::asks))
         .route(BATCHES_PATH, post(ingest::batches))
@@ -87,5 +102,6 @@ fn router(gateway: Gateway) -> Router {
         .method_not_allowed_fallback(async || {
             Refused::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this path is asked with another method")
         })
-        .with_state(Arc::new(gateway))
+        .layer(axum::middleware::from_fn_with_state(gateway.clone(), guard::guard))
+        .with_state(gateway)
 }

@@ -14,6 +14,8 @@ use rusqlite::{Connection, Transaction};
 use readers::Readers;
 use writer::Writer;
 
+pub mod authorities;
+pub mod certificates;
 pub mod definitions;
 pub mod gaps;
 pub mod incidents;
@@ -318,6 +320,7 @@ pub(crate) mod tests {
                 public_url: None,
                 webhook_allow: Vec::new(),
                 heartbeat: None,
+                probe_certificates_ms: 30 * 86_400_000,
             },
             report: ReportSettings::default(),
             regions: vec![region("eu-west"), region("us-east")],

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use hyper::Method;
+use hyper::body::Bytes;
 use nines_shared::time::Clock;
+use nines_shared::wire::LEAVE_PATH;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,15 +21,19 @@ use crate::assignment::{self, Poll, Work};
 use crate::canary::{CANARY_EVERY, Canaries};
 use crate::clock_watch::ClockWatch;
 use crate::dispatch::{self, FINISH_GRACE, Kit, MAX_ASKED};
-use crate::identity::{Identity, IdentityError};
-use crate::link::Link;
+use crate::identity::{Credentials, Identity, IdentityError, Renewal};
+use crate::link::{Link, Query};
 use crate::probe_file::Settings;
 use crate::prober::Prober;
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{DRAIN_GRACE, Uplink, Vitals};
 
 /// How long the agent takes to end, at most, apart from a disk that is slow to sync.
-pub const SHUTDOWN_GRACE: Duration = FINISH_GRACE.saturating_add(DRAIN_GRACE);
+pub const SHUTDOWN_GRACE: Duration = FINISH_GRACE.saturating_add(DRAIN_GRACE).saturating_add(LEAVE_GRACE);
+/// How long the aggregator may take to hear that we end.
+const LEAVE_GRACE: Duration = Duration::from_secs(1);
+/// The most bytes of what it says to that.
+const MAX_LEAVE_ANSWER_BYTES: usize = 4 << 10;
 
 /// Why the agent can't run, or can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -78,10 +85,13 @@ async fn live(
     let poll = poll(settings, &identity, &kit, telling);
     let (handing, asks) = mpsc::channel(MAX_ASKED);
     let listen = Listen { link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)), handing };
+    let renewal = renewal(settings, &identity, &kit);
+    let tls = Arc::clone(&identity.tls);
     let uplink = uplink(settings, identity, &kit);
     let mut polling = AbortOnDropHandle::new(tokio::spawn(poll.run()));
     let mut listening = AbortOnDropHandle::new(tokio::spawn(listen.run()));
     let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
+    let mut renewing = AbortOnDropHandle::new(tokio::spawn(renewal.run()));
     let _minding = AbortOnDropHandle::new(tokio::spawn(mind(Arc::clone(&kit.canaries))));
     tokio::select! {
         () = dispatch::run(kit, work, asks, stop) => {}
@@ -89,11 +99,35 @@ async fn live(
         _ = &mut polling => return Err(AgentError::Fault("assignment poll")),
         _ = &mut listening => return Err(AgentError::Fault("asks")),
         _ = &mut shipping => return Err(AgentError::Fault("uplink")),
+        _ = &mut renewing => return Err(AgentError::Fault("renewal of the certificate")),
     }
+    // Whoever asks after we have left would be let in again.
+    polling.abort();
+    listening.abort();
+    renewing.abort();
     delivered.cancel();
     // A fault in the uplink's last words changes nothing: what it did not deliver is in the spool.
     let _drained = shipping.await;
+    leave(settings, tls).await;
     Ok(())
+}
+
+/// Says that this process is the probe no longer, so that the next one need not wait. Where that is not heard it waits a little.
+async fn leave(settings: &Settings, tls: Arc<Credentials>) {
+    let query = Query {
+        method: Method::POST,
+        path: LEAVE_PATH.to_owned(),
+        encoding: None,
+        body: Bytes::new(),
+        patience: LEAVE_GRACE,
+        max_answer: MAX_LEAVE_ANSWER_BYTES,
+    };
+    let mut link = Link::new(&settings.aggregator, tls);
+    match timeout(LEAVE_GRACE, link.ask(query)).await {
+        Ok(Ok(_answer)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "agent.left_unheard"),
+        Err(_elapsed) => tracing::debug!("agent.left_unheard"),
+    }
 }
 
 fn kit(settings: &Settings, identity: &Identity, spool: &Spool, clock: Clock) -> Kit {
@@ -122,16 +156,26 @@ fn poll(settings: &Settings, identity: &Identity, kit: &Kit, telling: watch::Sen
 
 fn uplink(settings: &Settings, identity: Identity, kit: &Kit) -> Uplink {
     Uplink {
-        link: Link::new(&settings.aggregator, identity.tls),
+        link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)),
         spool: kit.spool.clone(),
         hurry: Arc::clone(&kit.hurry),
         probe: identity.probe,
         vitals: Vitals {
-            boot_id: boot_id(),
+            boot_id: identity.tls.boot_id().to_owned(),
             tally: Arc::clone(&kit.tally),
             clock: Arc::clone(&kit.clock),
             canaries: Arc::clone(&kit.canaries),
         },
+    }
+}
+
+fn renewal(settings: &Settings, identity: &Identity, kit: &Kit) -> Renewal {
+    Renewal {
+        aggregator: settings.aggregator.clone(),
+        state: settings.state.clone(),
+        papers: identity.papers.clone(),
+        tls: Arc::clone(&identity.tls),
+        clock: Arc::clone(&kit.clock),
     }
 }
 
@@ -140,13 +184,6 @@ async fn mind(canaries: Arc<Canaries>) {
     while canaries.answer().await.is_some() {
         tokio::time::sleep(CANARY_EVERY).await;
     }
-}
-
-fn boot_id() -> String {
-    let mut bytes = [0; 8];
-    // Without randomness all starts look alike, which costs a detail of the health page.
-    let _drawn = aws_lc_rs::rand::fill(&mut bytes);
-    HEXLOWER.encode(&bytes)
 }
 
 #[cfg(test)]

@@ -1,31 +1,30 @@
-//! Who this probe is: its key, its certificate, and how it got them.
+//! Who this probe is: its key, its certificate, how it got them and how it gets the next ones.
 //!
-//! Owns `key.pem` (mode 0600, never leaves the machine), `cert.pem` and `ca.pem` in the state directory. The
-//! certificate's CN is the probe's id and its OU the region; nothing else says who we are. The only
-//! authority is the private one that the join token pinned.
+//! Owns `identity.pem` in the state directory (mode 0600): the key, which never leaves the machine, its certificate and
+//! the authorities that vouch for the fleet, in one file, so that they change together or not at all. The
+//! certificate's CN is the probe's id and its OU the region; nothing else says who we are. The first authority is
+//! the one that the join token pinned; others are told by an aggregator that one we know vouches for.
 
+mod credentials;
 mod files;
 mod join;
+mod papers;
 mod pin;
+mod renew;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nines_shared::id::{ProbeId, RegionId};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use x509_parser::prelude::{AttributeTypeAndValue, FromDer, X509Certificate};
 
+pub use credentials::Credentials;
 pub use files::write_atomically;
 pub use join::{JoinError, Joined, join};
+pub use papers::Papers;
+pub use renew::Renewal;
 
-/// The key's file in the state directory.
-pub const KEY_FILE: &str = "key.pem";
-/// The certificate's file in the state directory.
-pub const CERTIFICATE_FILE: &str = "cert.pem";
-/// The authority's file in the state directory.
-pub const AUTHORITY_FILE: &str = "ca.pem";
+/// Key, certificate and authorities, in the state directory.
+pub const IDENTITY_FILE: &str = "identity.pem";
 
 /// Who this probe is, and the TLS that proves it.
 #[derive(Clone, Debug)]
@@ -34,8 +33,10 @@ pub struct Identity {
     pub probe: ProbeId,
     /// The region that it looks from.
     pub region: RegionId,
-    /// TLS towards the aggregator: our certificate, the private authority, nothing else.
-    pub tls: Arc<ClientConfig>,
+    /// TLS towards the aggregator, as it is at any moment: our certificate, the fleet's authorities, nothing else.
+    pub tls: Arc<Credentials>,
+    /// What it has now.
+    pub papers: Papers,
 }
 
 /// Why there is no identity.
@@ -68,68 +69,15 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// The identity in the state directory.
+    /// The identity in the state directory, in a new life: what it shows says that another process asks.
     ///
     /// # Errors
     /// [`IdentityError`].
     pub fn load(state: &Path) -> Result<Self, IdentityError> {
-        let key = PrivateKeyDer::from_pem_slice(&read(state, KEY_FILE)?);
-        let key = key.map_err(|error| unreadable(state, KEY_FILE, &error))?;
-        let chain = certificates(state, CERTIFICATE_FILE)?;
-        let authority = certificates(state, AUTHORITY_FILE)?;
-        let named = chain.first().and_then(|certificate| names(certificate));
-        let (probe, region) = named.ok_or_else(|| IdentityError::Nameless(state.join(CERTIFICATE_FILE)))?;
-        let tls = client_config(chain, key, &authority)
-            .map_err(|source| IdentityError::Unusable { path: state.to_owned(), source })?;
-        Ok(Self { probe, region, tls: Arc::new(tls) })
+        let papers = Papers::read(state)?;
+        let tls = Arc::new(Credentials::from(papers.tls.clone()));
+        Ok(Self { probe: papers.probe.clone(), region: papers.region.clone(), tls, papers })
     }
-}
-
-fn client_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    authority: &[CertificateDer<'static>],
-) -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in authority {
-        roots.add(certificate.clone())?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13])?;
-    config.with_root_certificates(roots).with_client_auth_cert(chain, key)
-}
-
-fn read(state: &Path, file: &str) -> Result<Vec<u8>, IdentityError> {
-    let path = state.join(file);
-    std::fs::read(&path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            IdentityError::Missing(path)
-        } else {
-            IdentityError::Unreadable { path, message: error.to_string() }
-        }
-    })
-}
-
-fn certificates(state: &Path, file: &str) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
-    let pem = read(state, file)?;
-    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| unreadable(state, file, &error))
-}
-
-fn unreadable(state: &Path, file: &str, error: &dyn std::fmt::Display) -> IdentityError {
-    IdentityError::Unreadable { path: state.join(file), message: error.to_string() }
-}
-
-/// The probe (CN) and region (OU) that `certificate` is for; `None` where it does not name exactly one of each.
-fn names(certificate: &CertificateDer<'_>) -> Option<(ProbeId, RegionId)> {
-    let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let probe = only(parsed.subject().iter_common_name())?.parse().ok()?;
-    let region = only(parsed.subject().iter_organizational_unit())?.parse().ok()?;
-    Some((probe, region))
-}
-
-fn only<'a>(mut values: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>) -> Option<&'a str> {
-    let value = values.next()?.as_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 #[cfg(test)]

@@ -16,13 +16,15 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use nines_shared::wire::AGGREGATOR_NAME;
+use nines_shared::wire::{AGGREGATOR_NAME, AUTHORITIES_HEADER, BOOT_HEADER};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use url::Url;
+
+use crate::identity::Credentials;
 
 /// How long the way to a usable connection may take: name, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,8 +38,16 @@ const HTTPS_PORT: u16 = 443;
 pub struct Link {
     host: String,
     port: u16,
+    credentials: Arc<Credentials>,
+    open: Option<Open>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+struct Open {
+    sender: SendRequest<Full<Bytes>>,
+    /// What it was made with.
     tls: Arc<ClientConfig>,
-    sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 /// What to ask.
@@ -106,10 +116,10 @@ pub enum LinkError {
 }
 
 impl Link {
-    /// A link to the aggregator at `url`, speaking TLS as `tls` says.
-    pub fn new(url: &Url, tls: Arc<ClientConfig>) -> Self {
+    /// A link to the aggregator at `url` that shows `credentials`, as they are when it asks.
+    pub fn new(url: &Url, credentials: Arc<Credentials>) -> Self {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        Self { host, port: url.port().unwrap_or(HTTPS_PORT), tls, sender: None }
+        Self { host, port: url.port().unwrap_or(HTTPS_PORT), credentials, open: None }
     }
 
     /// Sends `query` and reads the whole answer.
@@ -117,25 +127,27 @@ impl Link {
     /// # Errors
     /// [`LinkError`]; the connection is made anew next time.
     pub async fn ask(&mut self, query: Query) -> Result<Answer, LinkError> {
-        let mut sender = self.ready().await?;
+        let mut open = self.ready().await?;
         let patience = query.patience;
-        let answer = timeout(patience, exchange(&mut sender, query)).await;
+        let answer = timeout(patience, exchange(&mut open.sender, query, &self.credentials)).await;
         let answer = answer.unwrap_or(Err(LinkError::Timeout(patience)))?;
-        self.sender = Some(sender);
+        self.open = Some(open);
         Ok(answer)
     }
 
-    /// A connection that takes a request now: the one before, where it still stands, or a new one.
-    async fn ready(&mut self) -> Result<SendRequest<Full<Bytes>>, LinkError> {
-        if let Some(mut sender) = self.sender.take()
-            && poll_fn(|context| sender.poll_ready(context)).await.is_ok()
+    /// A connection that takes a request now: the one before, where it still stands and shows what we have, or a new one.
+    async fn ready(&mut self) -> Result<Open, LinkError> {
+        let tls = self.credentials.tls();
+        if let Some(mut open) = self.open.take_if(|open| Arc::ptr_eq(&open.tls, &tls))
+            && poll_fn(|context| open.sender.poll_ready(context)).await.is_ok()
         {
-            return Ok(sender);
+            return Ok(open);
         }
-        timeout(CONNECT_TIMEOUT, self.connect()).await.unwrap_or(Err(LinkError::Timeout(CONNECT_TIMEOUT)))
+        self.open = None;
+        timeout(CONNECT_TIMEOUT, self.connect(tls)).await.unwrap_or(Err(LinkError::Timeout(CONNECT_TIMEOUT)))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, LinkError> {
+    async fn connect(&self, config: Arc<ClientConfig>) -> Result<Open, LinkError> {
         let (host, port) = (self.host.clone(), self.port);
         let dialled = TcpStream::connect((host.as_str(), port)).await.and_then(|tcp| {
             tcp.set_nodelay(true)?;
@@ -143,7 +155,7 @@ impl Link {
         });
         let tcp = dialled.map_err(|source| LinkError::Connect { host: host.clone(), port, source })?;
         let name = ServerName::try_from(AGGREGATOR_NAME).expect("the constant is a DNS name");
-        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
+        let tls = TlsConnector::from(Arc::clone(&config)).connect(name, tcp).await;
         let tls = tls.map_err(|source| LinkError::Tls { host, port, source })?;
         let (sender, connection) =
             http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(tls)).await?;
@@ -153,16 +165,21 @@ impl Link {
                 tracing::debug!(%error, "link.ended");
             }
         });
-        Ok(sender)
+        Ok(Open { sender, tls: config })
     }
 }
 
-async fn exchange(sender: &mut SendRequest<Full<Bytes>>, query: Query) -> Result<Answer, LinkError> {
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    query: Query,
+    credentials: &Credentials,
+) -> Result<Answer, LinkError> {
     let mut request = Request::builder()
         .method(query.method)
         .uri(query.path)
         .header(HOST, AGGREGATOR_NAME)
-        .header(ACCEPT, "application/json");
+        .header(ACCEPT, "application/json")
+        .header(BOOT_HEADER, credentials.boot_id());
     if !query.body.is_empty() {
         request = request.header(CONTENT_TYPE, "application/json");
     }
@@ -172,6 +189,9 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, query: Query) -> Result
     let request = request.body(Full::new(query.body)).expect("our own paths and headers are well-formed");
     let sent = Instant::now();
     let (head, body) = sender.send_request(request).await?.into_parts();
+    if let Some(authorities) = head.headers.get(AUTHORITIES_HEADER).and_then(|value| value.to_str().ok()) {
+        credentials.told(authorities);
+    }
     let body = Limited::new(body, query.max_answer).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { LinkError::TooLarge(query.max_answer) } else { LinkError::Body(error) }
     })?;

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::identity::{AUTHORITY_FILE, CERTIFICATE_FILE, Identity, KEY_FILE};
+use crate::identity::{IDENTITY_FILE, Identity};
 
 /// A private authority.
 pub(crate) struct Authority {
@@ -139,9 +139,8 @@ impl StandIn {
     pub(crate) fn enrol(&self, state: &Path, probe: &str, region: &str) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = named(probe, region).signed_by(&key, &self.authority.issuer).unwrap();
-        std::fs::write(state.join(KEY_FILE), key.serialize_pem()).unwrap();
-        std::fs::write(state.join(CERTIFICATE_FILE), certificate.pem()).unwrap();
-        std::fs::write(state.join(AUTHORITY_FILE), &self.authority.pem).unwrap();
+        let all = [key.serialize_pem(), certificate.pem(), self.authority.pem.clone()].concat();
+        std::fs::write(state.join(IDENTITY_FILE), all).unwrap();
         Identity::load(state).unwrap()
     }
 }

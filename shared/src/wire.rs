@@ -7,9 +7,15 @@
 //! | request | by | answer |
 //! |---|---|---|
 //! | `POST /v1/join` [`JoinRequest`] | one without certificate | [`JoinResponse`] |
+//! | `POST /v1/renew` [`RenewRequest`] | probe | [`RenewResponse`] |
+//! | `POST /v1/leave` | probe that ends in order | 204 |
 //! | `GET /v1/assignment?have=DIGEST&wait_ms=N` | probe | [`Assignment`], or 304 after the wait |
 //! | `GET /v1/asks?have=NO&wait_ms=N` | probe | [`Asks`] once there are any, or 204 after the wait |
 //! | `POST /v1/batches` [`Batch`] | probe | [`Ack`] once all of it is committed and synced |
+//!
+//! A probe says with [`BOOT_HEADER`] which of its lives asks; the aggregator says with [`AUTHORITIES_HEADER`] who
+//! vouches for the fleet. One process at a time may be a probe: another one with the same certificate is refused
+//! with 409 and `cloned` for as long as the first is heard.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +27,10 @@ use crate::time::Timestamp;
 
 /// Where a probe enrols.
 pub const JOIN_PATH: &str = "/v1/join";
+/// Where a probe gets the certificate that follows its own, over the one that it has.
+pub const RENEW_PATH: &str = "/v1/renew";
+/// Where a probe that ends in order says so, so that its next life need not wait until this one is taken for dead.
+pub const LEAVE_PATH: &str = "/v1/leave";
 /// Where a probe asks what to do.
 pub const ASSIGNMENT_PATH: &str = "/v1/assignment";
 /// Where a probe listens for what it is to look at now. An aggregator of before there were asks answers 404.
@@ -31,6 +41,19 @@ pub const BATCHES_PATH: &str = "/v1/batches";
 /// The name in the gateway's certificate. Probes verify this name against the private authority whatever
 /// host they dial: a fleet's trust does not hang on DNS, nor on where the aggregator lives this month.
 pub const AGGREGATOR_NAME: &str = "aggregator.nines.internal";
+
+/// The header of a probe's requests with what was drawn when its process began.
+pub const BOOT_HEADER: &str = "nines-boot";
+/// The longest value of [`BOOT_HEADER`] that is looked at.
+pub const MAX_BOOT_LEN: usize = 64;
+/// The header of answers that names the authorities which vouch for the fleet: the SHA-256 (hex) of their certificates,
+/// one after the other. Where it is another than that of those it knows, a probe renews, and learns them.
+pub const AUTHORITIES_HEADER: &str = "nines-authorities";
+/// The most authorities that vouch for one fleet at one time.
+pub const MAX_AUTHORITIES: usize = 4;
+/// Certificates are good from this long before they were made, in ms: a probe whose clock is behind gets in, and is
+/// told how far off it is. Their life is counted from when they were made.
+pub const BACKDATED_MS: i64 = 86_400_000;
 
 /// The most samples in one batch.
 pub const MAX_BATCH_SAMPLES: usize = 1_000;
@@ -164,6 +187,25 @@ pub struct JoinRequest {
     pub token: String,
     /// PKCS #10, PEM. The key stays with the probe.
     pub csr_pem: String,
+    /// Whom this machine has been so far, where it has been a probe: it joins again as that one or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeId>,
+}
+
+/// A probe's request for its next certificate, of a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// PKCS #10, PEM. The key stays with the probe.
+    pub csr_pem: String,
+}
+
+/// A probe's next certificate. The one before stays good until this one is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewResponse {
+    /// The certificate, PEM.
+    pub certificate_pem: String,
+    /// Every authority that vouches for the fleet, PEM: those whose word counts from now on, and no others.
+    pub ca_pem: String,
 }
 
 /// What a probe is once it is let in.
@@ -175,6 +217,6 @@ pub struct JoinResponse {
     pub region: RegionId,
     /// Its certificate, PEM.
     pub certificate_pem: String,
-    /// The authority that signed it and the aggregator's own, PEM.
+    /// Every authority that vouches for the fleet, PEM; the one that signed the aggregator's own certificate first.
     pub ca_pem: String,
 }

@@ -26,17 +26,19 @@ pub struct Door {
 impl Door {
     /// The door at `address` with the key and the certificate that lie in a probe's `state`.
     pub fn with_identity(address: SocketAddr, state: &Path) -> Self {
-        let chain = CertificateDer::pem_file_iter(state.join("cert.pem")).expect("a probe has a certificate");
-        let key = PrivateKeyDer::from_pem_file(state.join("key.pem")).expect("a probe has a key");
+        let identity = state.join("identity.pem");
+        let key = PrivateKeyDer::from_pem_file(&identity).expect("a probe has a key");
+        let mut certificates = CertificateDer::pem_file_iter(&identity).expect("a probe has a certificate");
+        let own = certificates.next().expect("its own comes first").expect("PEM");
         let mut roots = RootCertStore::empty();
-        for ca in CertificateDer::pem_file_iter(state.join("ca.pem")).expect("a probe knows the authority") {
+        for ca in certificates {
             roots.add(ca.expect("PEM")).expect("the authority can be trusted");
         }
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has TLS 1.2 and 1.3")
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain.map(|one| one.expect("PEM")).collect(), key)
+            .with_client_auth_cert(vec![own], key)
             .expect("key and certificate belong together");
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");

@@ -71,6 +71,8 @@ pub struct Fleet {
     folder: TempDir,
     regions: usize,
     seats: Seats,
+    /// Further lines of `[aggregator]`.
+    settings: String,
     aggregator: Option<Process>,
     probes: Vec<Option<Process>>,
     /// Where probes talk.
@@ -88,20 +90,26 @@ impl Fleet {
 
     /// Like [`Fleet::start`], with each process in its place.
     pub fn seated(seats: Seats, checks: &str, sink: &Sink) -> Self {
-        Self::joined(seats, checks, sink).with_probes()
+        Self::joined(seats, checks, sink, "").with_probes()
     }
 
     /// Like [`Fleet::start`], with the probes joined but not started.
     pub fn without_probes(regions: usize, checks: &str, sink: &Sink) -> Self {
-        Self::joined(Seats::on_loopback(regions), checks, sink)
+        Self::joined(Seats::on_loopback(regions), checks, sink, "")
     }
 
-    fn joined(seats: Seats, checks: &str, sink: &Sink) -> Self {
+    /// Like [`Fleet::without_probes`], with further lines of `[aggregator]`.
+    pub fn set(regions: usize, checks: &str, sink: &Sink, settings: &str) -> Self {
+        Self::joined(Seats::on_loopback(regions), checks, sink, settings)
+    }
+
+    fn joined(seats: Seats, checks: &str, sink: &Sink, settings: &str) -> Self {
         let folder = TempDir::new().expect("there is room for a temporary folder");
         let home = seats.aggregator.host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address);
         let (any, regions) = (SocketAddr::from((home, 0)), seats.probes.len());
         let probes = (0..regions).map(|_| None).collect();
-        let mut fleet = Self { folder, regions, seats, aggregator: None, probes, door: any, web: any };
+        let settings = settings.to_owned();
+        let mut fleet = Self { folder, regions, seats, settings, aggregator: None, probes, door: any, web: any };
         fleet.write_config(checks, sink);
         fleet.start_aggregator();
         // The ports stay the same when the aggregator is started again.
@@ -128,13 +136,14 @@ impl Fleet {
     pub fn write_config(&self, checks: &str, sink: &Sink) {
         let mut toml = format!(
             "environment = \"test\"\n\n[aggregator]\nprobes = \"{}\"\nweb = \"{}\"\ndatabase = \"{}\"\n\
-             webhook_allow = [\"127.0.0.0/8\", \"198.18.0.0/15\"]\n\n\
+             webhook_allow = [\"127.0.0.0/8\", \"198.18.0.0/15\"]\n{}\n\
              [[customer]]\nid = \"acme\"\nname = \"Acme GmbH\"\ntimezone = \"Europe/Berlin\"\n\n\
              [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"http://{}/\", secret = {{ env = \"NINES_HOOK_SECRET\" }} }}\n\n\
              [[route]]\nchannels = [\"oncall\"]\n",
             self.door,
             self.web,
             self.database().display(),
+            self.settings,
             sink.address
         );
         for (region, _) in &REGIONS[..self.regions] {
@@ -264,7 +273,8 @@ impl Fleet {
         text.lines().map(|line| serde_json::from_str(line).expect("an exported line is JSON")).collect()
     }
 
-    fn join(&self, index: usize) {
+    /// Invites and joins probe number `index`, in the place of the one that it was.
+    pub fn join(&self, index: usize) {
         let (region, source) = REGIONS[index];
         let (seat, state) = (&self.seats.probes[index], self.probe_state(index));
         let line = self.run(&[

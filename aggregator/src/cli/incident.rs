@@ -95,7 +95,7 @@ fn list(fleet: &Fleet, asked: List) -> Result<(), Failure> {
     let store = Store::open_read_only(&fleet.aggregator.database)?;
     let found = store.read_blocking(|conn| incidents::list(conn, &filter, asked.limit))?;
     if asked.json {
-        return print_json(&found);
+        return super::print_json(&found);
     }
     anstream::print!("{}", drawn::list(fleet, &found, Clock::system().now()));
     Ok(())
@@ -105,7 +105,7 @@ fn show(fleet: &Fleet, asked: &Show) -> Result<(), Failure> {
     let (incident, sights, notes, letters) = read(fleet, &asked.id)?;
     if asked.json {
         let told = letters.iter().map(|(letter, settled)| Told::of(letter, *settled)).collect();
-        return print_json(&Whole { incident: &incident, sights: &sights, notes: &notes, told });
+        return super::print_json(&Whole { incident: &incident, sights: &sights, notes: &notes, told });
     }
     if let Some(silence) = silenced(fleet, &incident)? {
         let (by, reason) = (detail(&silence.by), detail(&silence.reason));
@@ -174,10 +174,4 @@ impl<'a> Told<'a> {
             given_up_at,
         }
     }
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Io(error.to_string()))?;
-    anstream::println!("{text}");
-    Ok(())
 }

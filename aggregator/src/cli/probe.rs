@@ -1,15 +1,15 @@
 //! `nines probe invite|list|revoke`: who looks for us, and how they are.
 
+mod listed;
+
 use clap::Subcommand;
 use nines_shared::id::{ProbeId, RegionId};
-use nines_shared::time::{Clock, Timestamp};
+use nines_shared::time::Clock;
 
-use super::table::{self, Align};
 use super::{Failure, Global};
 use crate::control::{self, Answer, Command as Control, ControlError};
-use crate::store::probes::{self, InvitationRow, ProbeRecord};
-use crate::store::{Store, StoreError};
-use crate::words;
+use crate::store::Store;
+use listed::Listed;
 
 /// Invite, list and revoke probes
 #[derive(Debug, clap::Args)]
@@ -29,10 +29,10 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// Print the line that lets one probe join; it is good once, for a day
+/// Print the line that lets one probe join, or join anew; it is good once, for a day
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nines probe invite --region eu-west\n  then type the printed line on the probe's machine"
+    after_help = "Examples:\n  nines probe invite --region eu-west\n  then type the printed line on the probe's machine\n\n  nines probe invite --region eu-west --name eu-west-1    anew: in the place of the one that has the name"
 )]
 struct Invite {
     /// The region that it looks from
@@ -43,10 +43,14 @@ struct Invite {
     name: Option<ProbeId>,
 }
 
-/// Show every probe: when it was seen last, its clock, what waits in its spool
+/// Show every probe: when it was seen last, its clock, its lateness, what waits in its spool, its certificate
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nines probe list --config fleet.toml")]
-struct List {}
+#[command(after_help = "Examples:\n  nines probe list\n  nines probe list --json")]
+struct List {
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
 
 /// Shut a probe out at once, or void its invitation
 #[derive(Debug, clap::Args)]
@@ -67,11 +71,13 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
             let answer = control::carry_out(&fleet, Control::Invite { region, name })?;
             tell_invited(&answer);
         }
-        Command::List(List {}) => {
+        Command::List(List { json }) => {
             let store = Store::open_read_only(&fleet.aggregator.database)?;
-            let (probes, invited) =
-                store.read_blocking(|conn| Ok::<_, StoreError>((probes::list(conn)?, probes::invitations(conn)?)))?;
-            anstream::print!("{}", listed(&probes, &invited, Clock::system().now()));
+            let listed = store.read_blocking(|conn| Listed::read(conn, Clock::system().now()))?;
+            if json {
+                return super::print_json(&listed);
+            }
+            anstream::print!("{}", listed.drawn());
         }
         Command::Revoke(Revoke { probe }) => {
             let name = probe.clone();
@@ -85,69 +91,15 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 /// The join line alone on stdout, the rest to stderr.
 fn tell_invited(answer: &Answer) {
     let Answer::Invited(invitation) = answer else { return };
-    anstream::eprintln!("{} may join {} once within a day. On its machine:\n", invitation.probe, invitation.region);
+    let name = &invitation.probe;
+    anstream::eprintln!("{name} may join {} once within a day. On its machine:\n", invitation.region);
     anstream::println!("{}", invitation.join_line());
-}
-
-const COLUMNS: [(&str, Align); 11] = [
-    ("PROBE", Align::Left),
-    ("REGION", Align::Left),
-    ("STATE", Align::Left),
-    ("SEEN", Align::Left),
-    ("CLOCK", Align::Right),
-    ("LATE", Align::Right),
-    ("SPOOLED", Align::Right),
-    ("DROPPED", Align::Right),
-    ("REFUSED", Align::Right),
-    ("MISSED", Align::Right),
-    ("VERSION", Align::Left),
-];
-
-fn listed(probes: &[ProbeRecord], invited: &[InvitationRow], now: Timestamp) -> String {
-    let open = invited.iter().filter(|row| row.used_at.is_none() && now < row.expires_at);
-    let rows: Vec<_> = probes.iter().map(|probe| row(probe, now)).chain(open.map(|row| awaited(row, now))).collect();
-    if rows.is_empty() {
-        return "no probes yet; `nines probe invite --region REGION` lets one join\n".to_owned();
+    if invitation.replaces {
+        anstream::eprintln!(
+            "\n{name} is a probe of the fleet already: whoever joins takes its place, and its certificate ends with that.\n\
+             On the machine that it has, its state, its spool and its name are kept."
+        );
     }
-    table::drawn(COLUMNS, &rows)
-}
-
-fn row(probe: &ProbeRecord, now: Timestamp) -> [String; 11] {
-    let health = &probe.health;
-    let state = match probe.revoked_at {
-        Some(_) => "revoked".to_owned(),
-        None if probe.certificate_until <= now => "certificate ended".to_owned(),
-        None if health.canaries_ok == Some(false) => "canaries fail".to_owned(),
-        None => "joined".to_owned(),
-    };
-    let seen = probe.seen_at.map_or("never".to_owned(), |at| format!("{} ago", words::duration(now.since(at))));
-    let clock = match (health.clock_offset_ms, health.clock_uncertainty_ms) {
-        (Some(offset), Some(within)) => format!("{offset:+} ± {within} ms"),
-        (Some(offset), None) => format!("{offset:+} ms"),
-        (None, _) => "–".to_owned(),
-    };
-    [
-        probe.id.to_string(),
-        probe.region.to_string(),
-        state,
-        seen,
-        clock,
-        health.lateness_max_ms.map_or("–".to_owned(), |ms| format!("{ms} ms")),
-        health.spooled.to_string(),
-        health.dropped.to_string(),
-        health.refused.to_string(),
-        health.missed.to_string(),
-        health.version.clone(),
-    ]
-}
-
-fn awaited(row: &InvitationRow, now: Timestamp) -> [String; 11] {
-    let mut cells: [String; 11] = std::array::from_fn(|_| String::new());
-    cells[0] = row.probe.to_string();
-    cells[1] = row.region.to_string();
-    cells[2] = "invited".to_owned();
-    cells[3] = format!("{} left", words::duration(row.expires_at.since(now)));
-    cells
 }
 
 impl From<ControlError> for Failure {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Context, Refused};
 use crate::gateway::authority::sha256;
 use crate::store::StoreError;
-use crate::store::probes::{self, Taken};
+use crate::store::probes::{self, Invited, Taken};
 
 /// Random bytes of a secret.
 const SECRET_BYTES: usize = 32;
@@ -30,6 +30,9 @@ pub struct Invitation {
     pub token: String,
     /// Until when.
     pub expires_at: Timestamp,
+    /// A probe of that name is in the fleet: whoever joins takes its place, and its certificate ends with that.
+    #[serde(default)]
+    pub replaces: bool,
 }
 
 impl Invitation {
@@ -57,24 +60,22 @@ pub(super) fn invite(
     let Some(secret) = secret() else {
         return Ok(Refused::because("the system gives no random numbers"));
     };
-    Ok(match probes::invite(tx, region, name, sha256(secret.as_bytes()), context.now)? {
+    let circle = context.authority.circle();
+    let (secret_sha256, authority) = (sha256(secret.as_bytes()), circle.presenting());
+    Ok(match probes::invite(tx, &Invited { region, name, secret_sha256, authority }, context.now)? {
         Ok(row) => Ok(Answer::Invited(Invitation {
+            replaces: probes::is_there(tx, &row.probe)?,
             probe: row.probe,
             region: row.region,
             url,
-            token: format!("{secret}.{}", context.authority.fingerprint()),
+            token: format!("{secret}.{}", circle.fingerprint()),
             expires_at: row.expires_at,
         })),
-        Err(taken) => Refused::because(taken_by(taken, name, region)),
+        Err(Taken) => {
+            let name = name.map_or("the name", ProbeId::as_str);
+            Refused::because(format!("{name} is or was a probe of another region than {region}; give another name"))
+        }
     })
-}
-
-fn taken_by(taken: Taken, name: Option<&ProbeId>, region: &RegionId) -> String {
-    let name = name.map_or("the name", ProbeId::as_str);
-    match taken {
-        Taken::Joined => format!("{name} is a probe of the fleet; revoke it first, or give another name"),
-        Taken::OtherRegion => format!("{name} was a probe of another region than {region}; give another name"),
-    }
 }
 
 /// 52 characters of base32; `None` where the system gives no random numbers.

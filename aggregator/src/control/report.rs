@@ -42,6 +42,8 @@ pub(crate) fn prepare(
         }
         Command::Invite { .. }
         | Command::Revoke { .. }
+        | Command::RotateAuthority
+        | Command::RetireAuthority { .. }
         | Command::AddMaintenance { .. }
         | Command::CancelMaintenance { .. }
         | Command::Act { .. }

@@ -172,6 +172,7 @@ pub(crate) async fn done(
         return act::done(act, by, running).await;
     }
     let told = command.told();
+    let (authority, changes_who_is_in) = (context.authority.clone(), command.changes_who_is_in());
     let prepared = running.store.read(move |conn| Ok((prepare(conn, &command, &context)?, command, context))).await?;
     let (prepared, command, context) = prepared;
     let done = match prepared {
@@ -181,6 +182,9 @@ pub(crate) async fn done(
     match &done {
         Ok(_answer) => {
             tracing::info!(command = told, "control.done");
+            if changes_who_is_in && let Err(error) = authority.refresh(&running.store).await {
+                tracing::error!(%error, "authority.not_read");
+            }
             running.arrivals.send_modify(|arrivals| *arrivals += 1);
             running.news.send_modify(|news| *news += 1);
         }

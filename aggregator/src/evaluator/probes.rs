@@ -58,6 +58,7 @@ fn judge_one(
         heard_at,
         ailing_since: probe.ailing_since,
         dropped_at: probe.dropped_at,
+        cloned: probe.cloned,
         alone_since,
         known,
     };

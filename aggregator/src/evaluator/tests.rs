@@ -53,6 +53,7 @@ fn fleet(folder: &Path) -> Fleet {
             public_url: None,
             webhook_allow: Vec::new(),
             heartbeat: None,
+            probe_certificates_ms: 30 * 86_400_000,
         },
         report: crate::definition::ReportSettings::default(),
         regions: REGIONS.iter().map(|id| Region { id: id.parse().unwrap(), name: (*id).into() }).collect(),
@@ -428,6 +429,30 @@ async fn a_silent_probe_is_an_incident_of_its_own_and_ends_when_it_is_heard() {
 }
 
 #[tokio::test]
+async fn a_probe_that_is_there_twice_is_an_incident_with_that_reason_until_the_second_one_is_gone() {
+    let mut world = World::new().await;
+    let probe: nines_shared::id::ProbeId = "eu-west-1".parse().unwrap();
+    world.running.store.write(|tx| join(tx, "eu-west-1", "eu-west")).await.unwrap();
+    for second in 0..120 {
+        world.running.clock.set(at(second));
+        let (probe, now, twice) = (probe.clone(), at(second), (5..20).contains(&second));
+        let write = move |tx: &rusqlite::Transaction<'_>| {
+            probes::seen(tx, &probe, &Default::default(), now)?;
+            if twice { probes::cloned(tx, &probe, now) } else { Ok(()) }
+        };
+        world.running.store.write(write).await.unwrap();
+        world.tick(at(second)).await;
+    }
+    let incidents = world.incidents().await;
+    assert_eq!((incidents.len(), incidents[0].kind), (1, Kind::Probe));
+    let instants = incidents[0].instants;
+    assert_eq!((instants.started_at, instants.ended_at), (at(5), Some(at(109))), "90 s after the last sign of it");
+    assert_eq!(world.told().await, [pair("opened", "mail"), pair("resolved", "mail")]);
+    let body: serde_json::Value = serde_json::from_str(&world.letters().await[0].body).unwrap();
+    assert_eq!((&body["kind"], &body["reason"]), (&"probe".into(), &"cloned".into()));
+}
+
+#[tokio::test]
 async fn probes_are_not_blamed_for_what_we_could_not_hear() {
     let mut world = World::new().await;
     world.running.store.write(|tx| join(tx, "eu-west-1", "eu-west")).await.unwrap();
@@ -446,7 +471,7 @@ async fn probes_are_not_blamed_for_what_we_could_not_hear() {
 }
 
 fn join(tx: &rusqlite::Transaction<'_>, id: &str, region: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO probe (id, region, joined_at, certificate_sha256, certificate_until) VALUES (?1, ?2, ?3, x'00', ?3)";
+    let sql = "INSERT INTO probe (id, region, joined_at) VALUES (?1, ?2, ?3)";
     tx.execute(sql, rusqlite::params![id, region, START.as_ms()])?;
     Ok(())
 }

@@ -5,6 +5,14 @@ use std::net::SocketAddr;
 use super::reader::{Table, Value};
 use crate::definition::AggregatorSettings;
 
+/// How long a probe's certificate is good where nobody says, in ms: a key that is lost is worth little soon.
+const CERTIFICATES_MS: i64 = 30 * DAY_MS;
+/// The shortest life of one, in ms: below it a probe would do nothing else.
+const SHORTEST_CERTIFICATES_MS: i64 = 10_000;
+/// The longest, in ms.
+const LONGEST_CERTIFICATES_MS: i64 = 365 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
+
 /// The settings that `table` describes, with `notes.resolve` for the default database.
 pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
     let Some(value) = root.get("aggregator") else { return Some(default(root)) };
@@ -16,6 +24,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
     let public_url = table.get_if("public_url", public_url);
     let allow = table.get_or("webhook_allow", Vec::new(), |value| value.list(network));
     let heartbeat = table.get_if("heartbeat", super::heartbeat::read);
+    let certificates = table.get_or("probe_certificates", default.probe_certificates_ms, certificates);
     table.finish();
     Some(AggregatorSettings {
         probes: probes?,
@@ -24,6 +33,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
         public_url: public_url?,
         webhook_allow: allow?,
         heartbeat: heartbeat?,
+        probe_certificates_ms: certificates?,
     })
 }
 
@@ -35,6 +45,7 @@ fn default(root: &Table<'_>) -> AggregatorSettings {
         public_url: None,
         webhook_allow: Vec::new(),
         heartbeat: None,
+        probe_certificates_ms: CERTIFICATES_MS,
     }
 }
 
@@ -46,6 +57,13 @@ fn listen(value: &Value<'_>) -> Option<SocketAddr> {
             "{text:?} is not an address to listen on; write ADDRESS:PORT, such as \"127.0.0.1:8080\" or \"[::]:7443\""
         )
     }))
+}
+
+fn certificates(value: &Value<'_>) -> Option<i64> {
+    let life_ms = value.duration_ms()?;
+    let fits = (SHORTEST_CERTIFICATES_MS..=LONGEST_CERTIFICATES_MS).contains(&life_ms);
+    let why = "certificates of probes live 10s to 365d; leave the key out for 30d";
+    value.accept(if fits { Ok(life_ms) } else { Err(why) })
 }
 
 fn public_url(value: &Value<'_>) -> Option<url::Url> {

@@ -1,41 +1,37 @@
-//! The private authority: one P-256 key that says who is a probe of this fleet and who its aggregator.
+//! The private authority: P-256 keys that say who is a probe of this fleet and who its aggregator.
 //!
-//! Made at the first start and kept in the database, which is its owner's alone. It signs two kinds of
-//! certificates and no others: the gateway's, for the one fixed name that probes verify, and a probe's,
-//! which carries its id (CN) and its region (OU) and nothing that the probe asked for. A key never leaves
-//! the machine that made it.
+//! The first one is made at the first start; they are kept in the database, which is its owner's alone. While one follows another
+//! both are believed. They sign two kinds of certificates and no others: the gateway's, for the one fixed
+//! name that probes verify, and a probe's, which carries its id (CN) and its region (OU) and nothing that
+//! the probe asked for. A key never leaves the machine that made it.
 
+mod circle;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use data_encoding::HEXLOWER;
-use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::time::Timestamp;
-use nines_shared::wire::AGGREGATOR_NAME;
+use nines_shared::wire::BACKDATED_MS;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::sync::watch;
 
-use crate::store::{Store, StoreError, probes};
+use crate::store::authorities::{self, AuthorityRow, NewAuthority, SigningKey};
+use crate::store::{Store, StoreError};
 
-/// How long the authority lives. It outlives machines, since every probe must be enrolled anew when it ends.
+pub use circle::{Circle, Issued};
+
+/// How long an authority lives, in days. It outlives machines, and is followed by another before it ends.
 const AUTHORITY_DAYS: i64 = 20 * 365;
-/// How long a probe's certificate is good.
-pub const PROBE_DAYS: i64 = 365;
-/// Certificates are good from this long before they were made: a probe whose clock is behind gets in, and
-/// is told how far off it is.
-const BACKDATED_MS: i64 = DAY_MS;
 const DAY_MS: i64 = 86_400_000;
 
-/// The fleet's private authority.
+/// Who vouches for the fleet now. Changes when an authority is made or retired.
 #[derive(Debug)]
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
-    certificate_pem: String,
-    until: Timestamp,
+    circle: watch::Sender<Arc<Circle>>,
 }
 
 /// Why the authority could not do something.
@@ -55,17 +51,6 @@ pub enum AuthorityError {
     Request(#[source] rcgen::Error),
 }
 
-/// A certificate that the authority has signed for a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
-    /// The certificate, PEM.
-    pub certificate_pem: String,
-    /// SHA-256 of its DER.
-    pub sha256: [u8; 32],
-    /// Good until.
-    pub until: Timestamp,
-}
-
 /// A probe's request for a certificate, known to be signed by the key it is for.
 #[derive(Debug)]
 pub struct Request(CertificateSigningRequestParams);
@@ -81,7 +66,7 @@ impl Request {
 }
 
 impl Authority {
-    /// The authority that `store` holds, made now where it holds none.
+    /// Who vouches by `store`; the first authority is made now where there is none.
     ///
     /// # Errors
     /// [`AuthorityError`] where the store fails or holds something else.
@@ -96,75 +81,36 @@ impl Authority {
     /// # Errors
     /// As [`Authority::open`].
     pub fn open_blocking(store: &Store, now: Timestamp) -> Result<Self, AuthorityError> {
-        if let Some(row) = store.read_blocking(probes::authority)? {
-            return Self::of(&row);
+        let mut rows = store.read_blocking(authorities::all)?;
+        if rows.is_empty() {
+            let first = make(1, now)?;
+            tracing::info!("authority.made");
+            rows = store.write_blocking(move |tx| {
+                authorities::add(tx, &first, now)?;
+                authorities::all(tx)
+            })?;
         }
-        let row = make(now)?;
-        tracing::info!("authority.made");
-        Self::of(&store.write_blocking(move |tx| probes::keep_authority(tx, &row))?)
+        Ok(Self { circle: watch::Sender::new(Arc::new(Circle::of(&rows)?)) })
     }
 
-    fn of(row: &probes::AuthorityRow) -> Result<Self, AuthorityError> {
-        let key = KeyPair::from_pem(&row.key_pem)?;
-        let issuer = Issuer::from_ca_cert_pem(&row.certificate_pem, key)?;
-        let certificate = der_of(&row.certificate_pem)?;
-        let until = row.made_at.plus_ms(AUTHORITY_DAYS * DAY_MS);
-        Ok(Self { issuer, certificate, certificate_pem: row.certificate_pem.clone(), until })
-    }
-
-    /// Its certificate.
-    pub fn certificate(&self) -> &CertificateDer<'static> {
-        &self.certificate
-    }
-
-    /// Its certificate, PEM.
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
-    }
-
-    /// SHA-256 of its certificate's DER, in hex: what a join token pins.
-    pub fn fingerprint(&self) -> String {
-        HEXLOWER.encode(&sha256(&self.certificate))
-    }
-
-    /// A fresh certificate for the gateway, with the authority's behind it, and its key. Good for as long
-    /// as the authority is: an aggregator that is never restarted must not lose its probes.
+    /// Reads anew who vouches, and has whoever waits for an answer looked at anew.
     ///
     /// # Errors
-    /// [`AuthorityError::Certificate`] where none can be made.
-    pub fn gateway(
-        &self,
-        now: Timestamp,
-    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let mut params = params(now, self.until);
-        params.subject_alt_names = vec![SanType::DnsName(AGGREGATOR_NAME.try_into()?)];
-        params.distinguished_name.push(DnType::CommonName, AGGREGATOR_NAME);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate()?;
-        let leaf = params.signed_by(&key, &self.issuer)?;
-        let chain = vec![leaf.der().clone(), self.certificate.clone()];
-        Ok((chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+    /// [`AuthorityError`] where the store fails; then those before go on.
+    pub async fn refresh(&self, store: &Store) -> Result<(), AuthorityError> {
+        let rows = store.read(authorities::all).await?;
+        self.circle.send_replace(Arc::new(Circle::of(&rows)?));
+        Ok(())
     }
 
-    /// Signs a certificate of the key in `request` for `probe` in `region`, whatever else the request asks.
-    ///
-    /// # Errors
-    /// [`AuthorityError::Certificate`] where none can be made.
-    pub fn sign(
-        &self,
-        request: Request,
-        probe: &ProbeId,
-        region: &RegionId,
-        now: Timestamp,
-    ) -> Result<Issued, AuthorityError> {
-        let until = now.plus_ms(PROBE_DAYS * DAY_MS).min(self.until);
-        let mut params = params(now, until);
-        params.distinguished_name.push(DnType::CommonName, probe.as_str());
-        params.distinguished_name.push(DnType::OrganizationalUnitName, region.as_str());
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let request = CertificateSigningRequestParams { params, public_key: request.0.public_key };
-        let certificate = request.signed_by(&self.issuer)?;
-        Ok(Issued { certificate_pem: certificate.pem(), sha256: sha256(certificate.der()), until })
+    /// Those who vouch now.
+    pub fn circle(&self) -> Arc<Circle> {
+        self.circle.borrow().clone()
+    }
+
+    /// To wait for [`Authority::refresh`].
+    pub fn changes(&self) -> watch::Receiver<Arc<Circle>> {
+        self.circle.subscribe()
     }
 }
 
@@ -174,14 +120,31 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn make(now: Timestamp) -> Result<probes::AuthorityRow, AuthorityError> {
+/// A new authority, which will have the number `no`.
+///
+/// # Errors
+/// [`AuthorityError::Certificate`] where none can be made.
+pub fn make(no: u32, now: Timestamp) -> Result<NewAuthority, AuthorityError> {
     let key = KeyPair::generate()?;
-    let mut params = params(now, now.plus_ms(AUTHORITY_DAYS * DAY_MS));
-    params.distinguished_name.push(DnType::CommonName, "Nines private authority");
+    let mut params = params(now, until(now));
+    params.distinguished_name.push(DnType::CommonName, format!("Nines private authority {no}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key)?;
-    Ok(probes::AuthorityRow { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), made_at: now })
+    Ok(NewAuthority { certificate_pem: certificate.pem(), key_pem: SigningKey(key.serialize_pem()) })
+}
+
+/// Until when an authority is good that was made at `made_at`.
+pub fn until(made_at: Timestamp) -> Timestamp {
+    made_at.plus_ms(AUTHORITY_DAYS * DAY_MS)
+}
+
+/// SHA-256 of an authority's certificate, in hex: what a join token pins.
+///
+/// # Errors
+/// [`AuthorityError::Certificate`] where the row holds no certificate.
+pub fn fingerprint(row: &AuthorityRow) -> Result<String, AuthorityError> {
+    Ok(circle::fingerprint(&circle::der_of(&row.certificate_pem)?))
 }
 
 /// A certificate that names nobody and may do nothing but sign its own handshakes.
@@ -195,10 +158,4 @@ fn params(now: Timestamp, until: Timestamp) -> CertificateParams {
     params.not_before = epoch + after_epoch(now.plus_ms(-BACKDATED_MS));
     params.not_after = epoch + after_epoch(until);
     params
-}
-
-fn der_of(pem: &str) -> Result<CertificateDer<'static>, AuthorityError> {
-    use rustls::pki_types::pem::PemObject as _;
-    let not_pem = |_error| AuthorityError::Certificate(rcgen::Error::CouldNotParseCertificate);
-    CertificateDer::from_pem_slice(pem.as_bytes()).map_err(not_pem)
 }

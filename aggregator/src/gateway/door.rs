@@ -12,7 +12,6 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -22,26 +21,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::guard::Known;
 use super::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, MAX_STREAMS};
 use super::peer::Peer;
+use super::tls::Tls;
 
 /// How long to wait when the system can't accept, for instance because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves `app` on `listener` until `stop`, then waits for open connections to close.
-pub(super) async fn serve(
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
-    app: Router,
-    limits: &Limits,
-    stop: CancellationToken,
-) {
+pub(super) async fn serve(listener: TcpListener, tls: Tls, app: Router, limits: &Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let acceptor = TlsAcceptor::from(config);
     let open = TaskTracker::new();
     while let Some((stream, place)) = next(&listener, &places, &stop).await {
         let connection = Connection {
-            acceptor: acceptor.clone(),
+            acceptor: TlsAcceptor::from(tls.config()),
             app: app.clone(),
             limits: limits.clone(),
             stop: stop.clone(),
@@ -109,10 +103,11 @@ impl Connection {
         let peer = stream.get_ref().1.peer_certificates().and_then(|chain| Peer::of(chain.first()?));
         let lifetime = if peer.is_some() { self.limits.connection } else { self.limits.stranger };
         let http = self.http(stream.get_ref().1.alpn_protocol() == Some(b"h2"));
-        let app = self.app.clone();
+        let (app, known) = (self.app.clone(), Arc::new(Known::default()));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
+                request.extensions_mut().insert(known.clone());
             }
             app.clone().oneshot(request.map(Body::new))
         });

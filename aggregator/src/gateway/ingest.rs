@@ -12,7 +12,8 @@ use super::answer::Refused;
 use super::body::{self, Encoding};
 use super::peer::Peer;
 use super::{Gateway, admission};
-use crate::store::probes::{self, Standing};
+use crate::store::certificates::{self, Standing};
+use crate::store::probes;
 use crate::store::samples::{self, Inserted};
 
 /// Answers a batch.
@@ -69,7 +70,7 @@ async fn commit(gateway: &Gateway, peer: &Peer, samples: Vec<Sample>, health: He
     let now = gateway.running.clock.now();
     let sender = peer.clone();
     let job = gateway.running.store.write(move |tx| {
-        let standing = probes::standing(tx, &sender.probe, &sender.sha256)?;
+        let standing = certificates::shown(tx, &sender.probe, &sender.sha256, now)?;
         if standing != Standing::Good {
             return Ok((standing, Inserted::default(), samples));
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use nines_shared::id::ProbeId;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{JoinRequest, JoinResponse};
 use rusqlite::Transaction;
 
 use super::Gateway;
 use super::answer::Refused;
-use super::authority::{self, Authority, AuthorityError};
+use super::authority::{self, AuthorityError, Circle};
 use super::body::{self, Encoding};
 use super::limits::MAX_JOIN_BYTES;
 use crate::store::StoreError;
@@ -24,47 +25,63 @@ pub(super) async fn join(State(gateway): State<Arc<Gateway>>, request: Request) 
     let request = authority::Request::read(&asked.csr_pem)
         .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, "malformed", error.to_string()))?;
     let secret = authority::sha256(asked.token.as_bytes());
-    let (authority, now) = (gateway.authority.clone(), gateway.running.clock.now());
-    let joining = gateway.running.store.write(move |tx| enrol(tx, &authority, request, &secret, now));
-    let joined = joining.await?;
+    let (circle, now) = (gateway.authority.circle(), gateway.running.clock.now());
+    let life_ms = gateway.running.fleet.borrow().aggregator.probe_certificates_ms;
+    let joining = Joining { secret, was: asked.probe, now, life_ms };
+    let joined = gateway.running.store.write(move |tx| enrol(tx, &circle, request, &joining)).await?;
     match &joined {
-        Ok(joined) => tracing::info!(probe = %joined.probe, region = %joined.region, "probe.joined"),
+        Ok(joined) => {
+            tracing::info!(probe = %joined.probe, region = %joined.region, "probe.joined");
+            // Whoever had the name waits in vain from now on.
+            gateway.leases.forget(&joined.probe);
+            if let Err(error) = gateway.authority.refresh(&gateway.running.store).await {
+                tracing::error!(%error, "authority.not_read");
+            }
+        }
         Err(refused) => tracing::warn!(error = refused.refusal.error, "probe.join_refused"),
     }
     joined.map(Json)
 }
 
+/// One who wants to join.
+struct Joining {
+    /// SHA-256 of the secret that it knows.
+    secret: [u8; 32],
+    /// Whom it has been so far.
+    was: Option<ProbeId>,
+    now: Timestamp,
+    /// How long its certificate will be good.
+    life_ms: i64,
+}
+
 /// In one transaction: the invitation is good, it is used up, and its probe has a certificate.
 fn enrol(
     tx: &Transaction<'_>,
-    authority: &Authority,
+    circle: &Circle,
     request: authority::Request,
-    secret: &[u8; 32],
-    now: Timestamp,
+    joining: &Joining,
 ) -> Result<Result<JoinResponse, Refused>, StoreError> {
-    let invitation = match usable(probes::invitation(tx, secret)?, now) {
+    let Joining { secret, now, life_ms, .. } = joining;
+    let invitation = match usable(probes::invitation(tx, secret)?, *now) {
         Ok(invitation) => invitation,
         Err(refused) => return Ok(Err(refused)),
     };
     let (id, region) = (invitation.probe, invitation.region);
-    let issued = match authority.sign(request, &id, &region, now) {
+    if let Some(was) = joining.was.as_ref().filter(|was| **was != id) {
+        let message = format!(
+            "the invitation is for {id} and this machine is {was}: invite {was} again, or have {id} join with a state \
+             directory of its own; the invitation is still good"
+        );
+        return Ok(Err(Refused::new(StatusCode::CONFLICT, "other_probe", message)));
+    }
+    let issued = match circle.sign(request, (&id, &region), *now, *life_ms) {
         Ok(issued) => issued,
         Err(error) => return Ok(Err(unsigned(&error))),
     };
-    let certificate = (issued.sha256, issued.until);
-    let probe = NewProbe {
-        id: id.clone(),
-        region: region.clone(),
-        certificate_sha256: certificate.0,
-        certificate_until: certificate.1,
-    };
-    probes::join(tx, secret, &probe, now)?;
-    Ok(Ok(JoinResponse {
-        probe: id,
-        region,
-        certificate_pem: issued.certificate_pem,
-        ca_pem: authority.certificate_pem().to_owned(),
-    }))
+    let probe = NewProbe { id: id.clone(), region: region.clone(), certificate: issued.row };
+    probes::join(tx, secret, &probe, *now)?;
+    let ca_pem = circle.bundle_pem().to_owned();
+    Ok(Ok(JoinResponse { probe: id, region, certificate_pem: issued.certificate_pem, ca_pem }))
 }
 
 fn usable(found: Option<InvitationRow>, now: Timestamp) -> Result<InvitationRow, Refused> {
@@ -81,7 +98,7 @@ fn usable(found: Option<InvitationRow>, now: Timestamp) -> Result<InvitationRow,
     }
 }
 
-fn unsigned(error: &AuthorityError) -> Refused {
+pub(super) fn unsigned(error: &AuthorityError) -> Refused {
     tracing::error!(%error, "authority.failed");
     Refused::later("authority", "the aggregator can't sign a certificate at the moment")
 }

@@ -6,13 +6,14 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::time::Timestamp;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, X509Certificate};
 
 use super::Gateway;
 use super::answer::Refused;
 use super::authority::sha256;
-use crate::store::probes::Standing;
+use crate::store::certificates::Standing;
 
 /// The probe that a certificate of our authority names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) struct Peer {
     pub(super) region: RegionId,
     /// SHA-256 of the certificate.
     pub(super) sha256: [u8; 32],
+    /// The first instant at which the certificate is not good any more.
+    pub(super) until: Timestamp,
 }
 
 impl Peer {
@@ -32,7 +35,21 @@ impl Peer {
         let subject = parsed.subject();
         let probe = only(subject.iter_common_name())?.parse().ok()?;
         let region = only(subject.iter_organizational_unit())?.parse().ok()?;
-        Some(Self { probe, region, sha256: sha256(certificate) })
+        // The second that a certificate names is its last.
+        let until = Timestamp::from_ms(parsed.validity().not_after.timestamp().saturating_add(1).saturating_mul(1_000));
+        Some(Self { probe, region, sha256: sha256(certificate), until })
+    }
+
+    /// Whether the certificate is still good: a connection may outlive it.
+    ///
+    /// # Errors
+    /// What to answer one whose certificate has ended.
+    pub(super) fn in_time(&self, now: Timestamp) -> Result<(), Refused> {
+        if now < self.until {
+            return Ok(());
+        }
+        let message = format!("the certificate of {} has ended; ask for an invitation and join again", self.probe);
+        Err(Refused::new(StatusCode::FORBIDDEN, "certificate_ended", message))
     }
 
     /// The peer as the database has it.
@@ -52,6 +69,14 @@ impl Peer {
                 "replaced",
                 format!(
                     "this is not the certificate that {} has now; ask for an invitation and join again",
+                    self.probe
+                ),
+            )),
+            Standing::Retired => Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                "retired",
+                format!(
+                    "the authority that signed the certificate of {} was retired; ask for an invitation and join again",
                     self.probe
                 ),
             )),

@@ -2,7 +2,10 @@
 
 mod asks;
 mod assignments;
+mod authorities;
 mod batches;
+mod clones;
 mod connections;
 mod enrolment;
 mod fixture;
+mod renewal;

@@ -1,7 +1,7 @@
-//! The TLS of the probes' door: our authority and no other, a certificate asked for and, where one is
+//! The TLS of the probes' door: our authorities and no others, a certificate asked for and, where one is
 //! shown, verified before a byte of HTTP is read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nines_shared::time::Clock;
@@ -10,20 +10,54 @@ use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientV
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, ServerConfig};
 
-use super::authority::{Authority, AuthorityError};
+use super::authority::{Authority, AuthorityError, Circle};
 
-/// The configuration of the door: a fresh certificate, clients verified against `authority`.
+/// The configuration of the door, made anew when other authorities vouch.
+#[derive(Debug)]
+pub(super) struct Tls {
+    authority: Arc<Authority>,
+    clock: Clock,
+    /// With the digest of the authorities that it was made for.
+    made: Mutex<(String, Arc<ServerConfig>)>,
+}
+
+impl Tls {
+    /// # Errors
+    /// [`AuthorityError`] where no certificate can be made.
+    pub(super) fn new(authority: Arc<Authority>, clock: Clock) -> Result<Self, AuthorityError> {
+        let circle = authority.circle();
+        let made = Mutex::new((circle.digest().to_owned(), server_config(&circle, clock.clone())?));
+        Ok(Self { authority, clock, made })
+    }
+
+    /// The configuration for a connection that begins now.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        let circle = self.authority.circle();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.0 != circle.digest() {
+            match server_config(&circle, self.clock.clone()) {
+                Ok(config) => *made = (circle.digest().to_owned(), config),
+                Err(error) => tracing::error!(%error, "gateway.tls_not_renewed"),
+            }
+        }
+        made.1.clone()
+    }
+}
+
+/// A fresh certificate, clients verified against `circle`.
 ///
 /// Sessions are never resumed: a resumed one would not look at the certificate again.
-pub(super) fn server_config(authority: &Authority, clock: Clock) -> Result<Arc<ServerConfig>, AuthorityError> {
+fn server_config(circle: &Circle, clock: Clock) -> Result<Arc<ServerConfig>, AuthorityError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate().clone())?;
+    for certificate in circle.certificates() {
+        roots.add(certificate.clone())?;
+    }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
         .build()
         .map_err(unusable)?;
-    let (chain, key) = authority.gateway(clock.now())?;
+    let (chain, key) = circle.gateway(clock.now())?;
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Watch(clock)))
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)

@@ -2,7 +2,7 @@
 //!
 //! A probe's fault is ours to mend and never a customer's outage. One incident for each probe says every sign that there is.
 
-use nines_shared::time::Timestamp;
+use nines_shared::time::{Span, Timestamp};
 use nines_shared::wire::{Health, MAX_CLOCK_OFFSET_MS};
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,18 @@ pub const AILING_AFTER_MS: i64 = 60_000;
 /// How long a drop from a full spool is a fault, in ms.
 pub const DROPPED_FOR_MS: i64 = 600_000;
 
+/// How long after its last sign a second process counts as there, in ms. One that is refused comes again within half a
+/// minute, and the first one is heard every ten seconds.
+pub const CLONED_FOR_MS: i64 = 90_000;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// It gives no sign of life.
     Silent,
+    /// A second process with its identity is about, and is refused.
+    Cloned,
     /// Its canaries do not answer, it can't keep its samples, or it disagrees with everyone.
     Faulty,
     /// Its clock is off.
@@ -31,6 +37,7 @@ impl Sign {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Silent => "silent",
+            Self::Cloned => "cloned",
             Self::Faulty => "faulty",
             Self::Clock => "clock",
         }
@@ -40,6 +47,7 @@ impl Sign {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Silent => "silent",
+            Self::Cloned => "cloned",
             Self::Faulty => "faulty",
             Self::Clock => "off the clock",
         }
@@ -68,6 +76,8 @@ pub struct Patient<'a> {
     pub ailing_since: Option<Timestamp>,
     /// When it last told of samples that its full spool dropped.
     pub dropped_at: Option<Timestamp>,
+    /// When a second process with its identity was seen beside it, first and last.
+    pub cloned: Option<Span>,
     /// Since when its region has been alone with what it says.
     pub alone_since: Option<Timestamp>,
     /// What the open incident about it says.
@@ -100,6 +110,13 @@ pub fn ailments(patient: Patient<'_>, listening_since: Timestamp, now: Timestamp
         faults.push((since, "it says the contrary of every other region".to_owned()));
     }
     let mut found = Vec::new();
+    if let Some(seen) = patient.cloned.filter(|seen| now.since(seen.to) < CLONED_FOR_MS) {
+        let words =
+            "a second process with its identity is refused: find the machine that was cloned from it, and have \
+                     that one join under a name of its own"
+                .to_owned();
+        found.push(Ailment { sign: Sign::Cloned, since: known(Sign::Cloned).unwrap_or(seen.from), words });
+    }
     if let Some(since) = faults.iter().map(|(since, _)| *since).min() {
         let words = faults.into_iter().map(|(_, what)| what).collect::<Vec<_>>().join(", ");
         found.push(Ailment { sign: Sign::Faulty, since: known(Sign::Faulty).unwrap_or(since), words });
@@ -141,6 +158,7 @@ mod tests {
             heard_at: at(now),
             ailing_since: complains(health).then(|| at(0)),
             dropped_at: None,
+            cloned: None,
             alone_since: None,
             known: &[],
         };
@@ -183,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn a_second_process_is_told_of_at_once_and_until_it_has_not_been_seen_for_a_while() {
+        let health = Health::default();
+        let cloned = |now| signs(&health, |patient| Patient { cloned: Some(Span::new(at(0), at(30))), ..patient }, now);
+        assert_eq!(cloned(31), [Sign::Cloned]);
+        assert_eq!(cloned(119), [Sign::Cloned]);
+        assert_eq!(cloned(120), []);
+    }
+
+    #[test]
     fn a_silent_probe_is_only_silent() {
         let health = Health { canaries_ok: Some(false), ..Health::default() };
         assert_eq!(signs(&health, |patient| Patient { heard_at: at(0), ..patient }, 100), [Sign::Silent]);
@@ -197,6 +224,7 @@ mod tests {
             heard_at: at(200),
             ailing_since: Some(at(100)),
             dropped_at: None,
+            cloned: None,
             alone_since: None,
             known: &known,
         };

@@ -128,7 +128,7 @@ async fn knock(authority: &Authority, door: SocketAddr) -> Result<(), String> {
         named @ (IpAddr::V4(_) | IpAddr::V6(_)) => named,
     };
     let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate().clone()).map_err(|why| failed(why.to_string()))?;
+    roots.add(authority.circle().presented().clone()).map_err(|why| failed(why.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,17 +1,18 @@
-//! The tables of probes: the authority that vouches for them, who is invited, who has joined and how each is.
+//! The tables of probes: who is invited, who has joined and how each is.
 //!
-//! An invitation's secret is kept only as its SHA-256. A probe has one certificate in force, known by its
-//! SHA-256; whoever shows another one, even of the same name, is not that probe any more.
+//! An invitation's secret is kept only as its SHA-256. Who a probe is its certificate says, of which
+//! [`certificates`] keeps count.
 
 use aws_lc_rs::constant_time;
 use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::sample::detail;
-use nines_shared::time::Timestamp;
+use nines_shared::time::{Span, Timestamp};
 use nines_shared::wire::Health;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
 
-use super::StoreError;
-use crate::incident::ailment::complains;
+use super::certificates::CertificateRow;
+use super::{StoreError, certificates};
+use crate::incident::ailment::{CLONED_FOR_MS, complains};
 
 /// How long an invitation is good, in ms.
 pub const INVITATION_MS: i64 = 86_400_000;
@@ -64,16 +65,12 @@ ALTER TABLE probe ADD COLUMN ailing_since INTEGER;
 ALTER TABLE probe ADD COLUMN dropped_at INTEGER;
 ";
 
-/// The private authority as it is kept.
-#[derive(Clone)]
-pub struct AuthorityRow {
-    /// Its certificate.
-    pub certificate_pem: String,
-    /// Its key.
-    pub key_pem: String,
-    /// When it was made.
-    pub made_at: Timestamp,
-}
+/// SQL that adds what is known of a second process under a probe's name.
+pub(super) const CLONES: &str = "
+-- When a second process was seen beside the first, first and last.
+ALTER TABLE probe ADD COLUMN cloned_since INTEGER;
+ALTER TABLE probe ADD COLUMN cloned_at    INTEGER;
+";
 
 /// Someone may join once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +85,21 @@ pub struct InvitationRow {
     pub expires_at: Timestamp,
     /// When it was used.
     pub used_at: Option<Timestamp>,
+    /// The number of the authority whose fingerprint the token carries.
+    pub authority: u32,
+}
+
+/// Whom to invite, and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Invited<'a> {
+    /// The region that it will look from.
+    pub region: &'a RegionId,
+    /// Its name; `None`: the region's next free one.
+    pub name: Option<&'a ProbeId>,
+    /// SHA-256 of the secret.
+    pub secret_sha256: [u8; 32],
+    /// The number of the authority whose fingerprint the token carries.
+    pub authority: u32,
 }
 
 /// A probe that has joined, and what it told last.
@@ -99,8 +111,12 @@ pub struct ProbeRecord {
     pub region: RegionId,
     /// When it joined, last.
     pub joined_at: Timestamp,
-    /// Its certificate is good until.
+    /// The certificate that it uses is good until.
     pub certificate_until: Timestamp,
+    /// The number of the authority that signed it.
+    pub authority: u32,
+    /// A second process with its identity was seen beside it: first and last.
+    pub cloned: Option<Span>,
     /// When it was shut out; `None` while it is a probe of the fleet.
     pub revoked_at: Option<Timestamp>,
     /// When its last batch came, by the aggregator's clock; `None` before the first.
@@ -120,96 +136,53 @@ pub struct NewProbe {
     pub id: ProbeId,
     /// Its region.
     pub region: RegionId,
-    /// SHA-256 of its certificate.
-    pub certificate_sha256: [u8; 32],
-    /// Its certificate is good until.
-    pub certificate_until: Timestamp,
+    /// Its certificate.
+    pub certificate: CertificateRow,
 }
 
-/// Why a name can't be invited.
+/// Why a name can't be invited: another region has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// A probe of that name has joined and is not revoked.
-    Joined,
-    /// Another region has the name.
-    OtherRegion,
-}
+pub struct Taken;
 
-/// What the database says of whoever shows a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It is a probe of the fleet.
-    Good,
-    /// It was shut out.
-    Revoked,
-    /// The name has another certificate by now, or there is no such probe.
-    Replaced,
-}
-
-/// The authority, if there is one.
-///
-/// # Errors
-/// What SQLite says.
-pub fn authority(conn: &Connection) -> Result<Option<AuthorityRow>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT certificate_pem, key_pem, made_at FROM authority")?;
-    let row = |row: &Row<'_>| {
-        let made_at = Timestamp::from_ms(row.get(2)?);
-        Ok(AuthorityRow { certificate_pem: row.get(0)?, key_pem: row.get(1)?, made_at })
-    };
-    Ok(statement.query_row([], row).optional()?)
-}
-
-/// Keeps `row` unless there is an authority already; returns the one that is kept.
-///
-/// # Errors
-/// What SQLite says.
-pub fn keep_authority(tx: &Transaction<'_>, row: &AuthorityRow) -> Result<AuthorityRow, StoreError> {
-    let made_at = row.made_at.as_ms();
-    tx.execute(
-        "INSERT INTO authority VALUES (1, ?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        params![row.certificate_pem, row.key_pem, made_at],
-    )?;
-    Ok(authority(tx)?.unwrap_or_else(|| row.clone()))
-}
-
-/// Invites one to join `region` under `name`, or under the region's next free name. An open invitation for
-/// the same name is void from then on.
+/// Invites one to join under its name or the region's next free one. An open invitation for the same name is void
+/// from then on. A probe of that name goes on as it is until the invitation is used; then the new one has its place.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn invite(
     tx: &Transaction<'_>,
-    region: &RegionId,
-    name: Option<&ProbeId>,
-    secret_sha256: [u8; 32],
+    invited: &Invited<'_>,
     now: Timestamp,
 ) -> Result<Result<InvitationRow, Taken>, StoreError> {
+    let Invited { region, name, secret_sha256, authority } = *invited;
     tx.execute("DELETE FROM invitation WHERE expires_at < ?1", [now.plus_ms(-KEPT_MS).as_ms()])?;
     let probe = match name {
-        Some(name) => match taken(tx, name, region)? {
-            Some(taken) => return Ok(Err(taken)),
-            None => name.clone(),
-        },
+        Some(name) if is_elsewhere(tx, name, region)? => return Ok(Err(Taken)),
+        Some(name) => name.clone(),
         None => free_name(tx, region)?,
     };
     tx.execute("DELETE FROM invitation WHERE probe = ?1 AND used_at IS NULL", [probe.as_str()])?;
     let expires_at = now.plus_ms(INVITATION_MS);
     tx.execute(
-        "INSERT INTO invitation (secret_sha256, probe, region, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![secret_sha256, probe.as_str(), region.as_str(), expires_at.as_ms()],
+        "INSERT INTO invitation (secret_sha256, probe, region, expires_at, authority) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![secret_sha256, probe.as_str(), region.as_str(), expires_at.as_ms(), authority],
     )?;
-    Ok(Ok(InvitationRow { secret_sha256, probe, region: region.clone(), expires_at, used_at: None }))
+    Ok(Ok(InvitationRow { secret_sha256, probe, region: region.clone(), expires_at, used_at: None, authority }))
 }
 
-fn taken(conn: &Connection, name: &ProbeId, region: &RegionId) -> Result<Option<Taken>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT region, revoked_at IS NULL FROM probe WHERE id = ?1")?;
-    let found: Option<(String, bool)> =
-        statement.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(match found {
-        Some((_, true)) => Some(Taken::Joined),
-        Some((other, false)) if other != region.as_str() => Some(Taken::OtherRegion),
-        Some(_) | None => None,
-    })
+fn is_elsewhere(conn: &Connection, name: &ProbeId, region: &RegionId) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM probe WHERE id = ?1 AND region <> ?2)";
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(statement.query_row([name.as_str(), region.as_str()], |row| row.get(0))?)
+}
+
+/// Whether a probe called `name` is in the fleet and not revoked.
+///
+/// # Errors
+/// What SQLite says.
+pub fn is_there(conn: &Connection, name: &ProbeId) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM probe WHERE id = ?1 AND revoked_at IS NULL)";
+    Ok(conn.prepare_cached(sql)?.query_row([name.as_str()], |row| row.get(0))?)
 }
 
 /// The first of `region-1`, `region-2`, … that nobody has or is invited under.
@@ -250,7 +223,7 @@ pub fn invitation(conn: &Connection, secret_sha256: &[u8; 32]) -> Result<Option<
 /// What SQLite says.
 pub fn invitations(conn: &Connection) -> Result<Vec<InvitationRow>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT secret_sha256, probe, region, expires_at, used_at FROM invitation ORDER BY probe, expires_at",
+        "SELECT secret_sha256, probe, region, expires_at, used_at, authority FROM invitation ORDER BY probe, expires_at",
     )?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
@@ -261,6 +234,7 @@ pub fn invitations(conn: &Connection) -> Result<Vec<InvitationRow>, StoreError> 
             region: id(row, 2)?,
             expires_at: Timestamp::from_ms(row.get(3)?),
             used_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_ms),
+            authority: row.get(5)?,
         });
     }
     Ok(all)
@@ -278,33 +252,12 @@ pub fn join(
 ) -> Result<(), StoreError> {
     tx.execute("UPDATE invitation SET used_at = ?2 WHERE secret_sha256 = ?1", params![secret_sha256, now.as_ms()])?;
     tx.execute(
-        "INSERT INTO probe (id, region, joined_at, certificate_sha256, certificate_until)
-         VALUES (:id, :region, :now, :sha256, :until)
-         ON CONFLICT (id) DO UPDATE SET region = :region, joined_at = :now, certificate_sha256 = :sha256,
-           certificate_until = :until, revoked_at = NULL",
-        named_params! {
-            ":id": probe.id.as_str(), ":region": probe.region.as_str(), ":now": now.as_ms(),
-            ":sha256": probe.certificate_sha256, ":until": probe.certificate_until.as_ms(),
-        },
+        "INSERT INTO probe (id, region, joined_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id) DO UPDATE SET region = ?2, joined_at = ?3, revoked_at = NULL,
+           cloned_since = NULL, cloned_at = NULL",
+        params![probe.id.as_str(), probe.region.as_str(), now.as_ms()],
     )?;
-    Ok(())
-}
-
-/// Whether whoever shows the certificate with this SHA-256 under this name is a probe of the fleet.
-///
-/// # Errors
-/// What SQLite says.
-pub fn standing(conn: &Connection, id: &ProbeId, certificate_sha256: &[u8; 32]) -> Result<Standing, StoreError> {
-    let mut statement =
-        conn.prepare_cached("SELECT certificate_sha256, revoked_at IS NULL FROM probe WHERE id = ?1")?;
-    let found: Option<([u8; 32], bool)> =
-        statement.query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(match found {
-        Some((sha256, _)) if sha256 != *certificate_sha256 => Standing::Replaced,
-        Some((_, true)) => Standing::Good,
-        Some((_, false)) => Standing::Revoked,
-        None => Standing::Replaced,
-    })
+    certificates::put_in_place(tx, &probe.id, &probe.certificate, now)
 }
 
 /// Shuts `id` out, and voids an open invitation of that name. Tells whether there was anything to revoke.
@@ -347,12 +300,40 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
     Ok(())
 }
 
+/// Keeps that a second process with the identity of `id` was seen beside the first.
+///
+/// # Errors
+/// What SQLite says.
+pub fn cloned(tx: &Transaction<'_>, id: &ProbeId, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE probe SET cloned_since = CASE WHEN ?3 < cloned_at THEN cloned_since ELSE ?2 END, cloned_at = ?2
+         WHERE id = ?1",
+        params![id.as_str(), now.as_ms(), now.plus_ms(-CLONED_FOR_MS).as_ms()],
+    )?;
+    Ok(())
+}
+
+/// Which life of `id` was heard last, by its boot id, and when; `None` where none was.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last_heard(conn: &Connection, id: &ProbeId) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let sql = "SELECT boot_id, seen_at FROM probe WHERE id = ?1 AND seen_at IS NOT NULL AND boot_id <> ''";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, Timestamp::from_ms(row.get(1)?)));
+    Ok(conn.prepare_cached(sql)?.query_row([id.as_str()], row).optional()?)
+}
+
 /// Every probe that ever joined, revoked ones too, by region and id.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn list(conn: &Connection) -> Result<Vec<ProbeRecord>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT * FROM probe ORDER BY region, id")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT probe.*, coalesce(shown.until, 0) AS certificate_until, coalesce(shown.authority, 0) AS authority
+         FROM probe LEFT JOIN probe_certificate AS shown
+           ON shown.probe = probe.id AND shown.shown_at IS NOT NULL AND shown.ends_at IS NULL
+         ORDER BY probe.region, probe.id",
+    )?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -369,6 +350,8 @@ fn record(row: &Row<'_>) -> Result<ProbeRecord, StoreError> {
         region: id(row, "region")?,
         joined_at: Timestamp::from_ms(row.get("joined_at")?),
         certificate_until: Timestamp::from_ms(row.get("certificate_until")?),
+        authority: row.get("authority")?,
+        cloned: at("cloned_since")?.zip(at("cloned_at")?).map(|(first, last)| Span::new(first, last)),
         revoked_at: at("revoked_at")?,
         seen_at: at("seen_at")?,
         health: Health {
@@ -389,7 +372,7 @@ fn record(row: &Row<'_>) -> Result<ProbeRecord, StoreError> {
     })
 }
 
-fn id<T: std::str::FromStr<Err = nines_shared::id::IdError>>(
+pub(super) fn id<T: std::str::FromStr<Err = nines_shared::id::IdError>>(
     row: &Row<'_>,
     column: impl rusqlite::RowIndex,
 ) -> Result<T, StoreError> {

@@ -32,7 +32,7 @@ pub struct Args {
     pub state: Option<PathBuf>,
 }
 
-/// Enrols this machine and writes the probe's file where there is none.
+/// Enrols this machine, or enrols it again as the probe that it is, and writes the probe's file where there is none.
 ///
 /// # Errors
 /// [`Failure`]: usage (64), the aggregator does not answer or refuses (69), files (74), a wrong file (78).
@@ -59,7 +59,6 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 fn code(error: &JoinError) -> u8 {
     match error {
         JoinError::Token => USAGE,
-        JoinError::AlreadyJoined(_) => CONFIGURATION,
         JoinError::Link(_) | JoinError::Refused { .. } | JoinError::Answer(_) => UNAVAILABLE,
         JoinError::Key(_) | JoinError::Tls(_) => UNAVAILABLE,
         JoinError::Write { .. } | JoinError::Identity(_) => IO,

@@ -1,6 +1,7 @@
 //! One-time enrolment: a key made here, a certificate for it from the aggregator that the token pins.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -9,18 +10,15 @@ use hyper::{Method, StatusCode};
 use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::wire::{JOIN_PATH, JoinRequest, JoinResponse, Refusal};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use url::Url;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{AUTHORITY_FILE, CERTIFICATE_FILE, Identity, IdentityError, KEY_FILE, files, names, pin};
+use super::{Credentials, IDENTITY_FILE, IdentityError, Papers, files, papers, pin};
 use crate::link::{Link, LinkError, Query};
 
 /// How long the aggregator may take to let us in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most bytes of its answer: two certificates and two names.
-const MAX_JOIN_ANSWER_BYTES: usize = 64 << 10;
+/// The most bytes of its answer: a few certificates and two names.
+pub(super) const MAX_JOIN_ANSWER_BYTES: usize = 64 << 10;
 
 /// Who this machine is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +35,6 @@ pub enum JoinError {
     /// The token is not one that `nines probe invite` prints.
     #[error("this is not a join token; copy the whole line that `nines probe invite` printed")]
     Token,
-    /// The state directory holds an identity.
-    #[error("{0} is there: this machine has joined already; to join anew, move it away")]
-    AlreadyJoined(PathBuf),
     /// The aggregator can't be reached, or is not the one that made the token.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -68,29 +63,50 @@ pub enum JoinError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// What was written can't be read back.
+    /// What the state directory holds can't be read.
     #[error(transparent)]
     Identity(#[from] IdentityError),
 }
 
 /// Joins the fleet of the aggregator at `url` with the one-time `token`: makes a key, gets its
-/// certificate and writes both to the directory `state`, where [`crate::agent::run`] finds them.
+/// certificate and writes both to the directory `state`, where [`crate::agent::run`] finds them. A machine that is a
+/// probe already joins again as that one; all else in `state` stays, and an agent that runs there goes on with it.
 ///
 /// # Errors
 /// [`JoinError`].
 pub async fn join(url: &Url, token: &str, state: &Path) -> Result<Joined, JoinError> {
     let (secret, fingerprint) = parse(token).ok_or(JoinError::Token)?;
-    unjoined(state)?;
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let was = match Papers::read(state) {
+        Ok(papers) => Some(papers.probe),
+        Err(IdentityError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let key = new_key()?;
+    let tls = Credentials::from(Arc::new(pin::client_config(fingerprint)?));
+    let mut link = Link::new(url, Arc::new(tls));
+    let request = JoinRequest { token: secret.to_owned(), csr_pem: csr(&key)?, probe: was.clone() };
+    let response = ask(&mut link, request).await?;
+    if was.is_some_and(|was| was != response.probe) {
+        return Err(JoinError::Answer(format!("it is for {}, and this machine is another", response.probe)));
+    }
+    verify(&response, &key, &fingerprint).map_err(|what| JoinError::Answer(what.to_owned()))?;
+    files::make_private(state).map_err(|source| JoinError::Write { path: state.to_owned(), source })?;
+    papers::write(state, &key, &response.certificate_pem, &response.ca_pem)
+        .map_err(|source| JoinError::Write { path: state.join(IDENTITY_FILE), source })?;
+    let papers = Papers::read(state)?;
+    Ok(Joined { probe: papers.probe, region: papers.region })
+}
+
+/// A key, made here to stay here.
+pub(super) fn new_key() -> Result<KeyPair, rcgen::Error> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+}
+
+/// A request for a certificate of `key` that says nothing else: who we are the aggregator knows.
+pub(super) fn csr(key: &KeyPair) -> Result<String, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    let csr_pem = params.serialize_request(&key)?.pem()?;
-    let mut link = Link::new(url, pin::client_config(fingerprint)?.into());
-    let response = ask(&mut link, JoinRequest { token: secret.to_owned(), csr_pem }).await?;
-    verify(&response, &key, &fingerprint)?;
-    write(state, &key, &response)?;
-    let identity = Identity::load(state)?;
-    Ok(Joined { probe: identity.probe, region: identity.region })
+    params.serialize_request(key)?.pem()
 }
 
 /// The secret and the authority's fingerprint of `SECRET.CA_SHA256`.
@@ -99,12 +115,6 @@ fn parse(token: &str) -> Option<(&str, [u8; 32])> {
     let fingerprint = HEXLOWER_PERMISSIVE.decode(fingerprint.as_bytes()).ok()?;
     (!secret.is_empty()).then_some(())?;
     Some((secret, fingerprint.try_into().ok()?))
-}
-
-fn unjoined(state: &Path) -> Result<(), JoinError> {
-    // The certificate is written last: a key without one is what a crash has left, and of no use to anybody.
-    let certificate = state.join(CERTIFICATE_FILE);
-    if certificate.exists() { Err(JoinError::AlreadyJoined(certificate)) } else { Ok(()) }
 }
 
 async fn ask(link: &mut Link, request: JoinRequest) -> Result<JoinResponse, JoinError> {
@@ -126,37 +136,10 @@ async fn ask(link: &mut Link, request: JoinRequest) -> Result<JoinResponse, Join
     serde_json::from_slice(&answer.body).map_err(|error| JoinError::Answer(error.to_string()))
 }
 
-/// The certificate is for our key and names who the answer says we are; the authority is the pinned one.
-fn verify(response: &JoinResponse, key: &KeyPair, fingerprint: &[u8; 32]) -> Result<(), JoinError> {
-    let wrong = |what: &str| Err(JoinError::Answer(what.to_owned()));
-    let Ok(certificate) = CertificateDer::from_pem_slice(response.certificate_pem.as_bytes()) else {
-        return wrong("its certificate is no PEM");
-    };
-    let ours = X509Certificate::from_der(&certificate)
-        .is_ok_and(|(_rest, parsed)| *parsed.public_key().subject_public_key.data == *key.public_key_raw());
-    if !ours {
-        return wrong("its certificate is for another key");
-    }
-    if names(&certificate) != Some((response.probe.clone(), response.region.clone())) {
-        return wrong("its certificate names another probe");
-    }
-    match CertificateDer::from_pem_slice(response.ca_pem.as_bytes()) {
-        Ok(authority) if pin::is_pinned(&authority, fingerprint) => Ok(()),
-        Ok(_) | Err(_) => wrong("its authority is not the one that made the token"),
-    }
-}
-
-/// The certificate goes last: with it the identity is whole.
-fn write(state: &Path, key: &KeyPair, response: &JoinResponse) -> Result<(), JoinError> {
-    files::make_private(state).map_err(|source| JoinError::Write { path: state.to_owned(), source })?;
-    let files = [
-        (KEY_FILE, key.serialize_pem()),
-        (AUTHORITY_FILE, response.ca_pem.clone()),
-        (CERTIFICATE_FILE, response.certificate_pem.clone()),
-    ];
-    for (file, content) in files {
-        let path = state.join(file);
-        files::write_atomically(&path, content.as_bytes()).map_err(|source| JoinError::Write { path, source })?;
-    }
-    Ok(())
+/// The certificate is for our key and names who the answer says we are; the first authority is the pinned one.
+fn verify(response: &JoinResponse, key: &KeyPair, fingerprint: &[u8; 32]) -> Result<(), &'static str> {
+    papers::check(&response.certificate_pem, key, &response.probe, &response.region)?;
+    let authorities = papers::authorities(&response.ca_pem)?;
+    let pinned = authorities.first().is_some_and(|authority| pin::is_pinned(authority, fingerprint));
+    if pinned { Ok(()) } else { Err("its authority is not the one that made the token") }
 }

@@ -23,13 +23,29 @@ async fn joining_leaves_an_identity_that_only_its_owner_can_read() {
     let inside = state.path().join("deeper");
     let joined = join(&aggregator.url, &aggregator.authority.token(), &inside).await.unwrap();
     assert_eq!(joined, Joined { probe: "eu-west-1".parse().unwrap(), region: "eu-west".parse().unwrap() });
-    for file in [KEY_FILE, CERTIFICATE_FILE, AUTHORITY_FILE] {
-        assert_eq!(std::fs::metadata(inside.join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
-    }
+    assert_eq!(std::fs::metadata(inside.join(IDENTITY_FILE)).unwrap().permissions().mode() & 0o777, 0o600);
     let sent = &aggregator.seen()[0];
     assert!(!String::from_utf8_lossy(&sent.body).contains("PRIVATE KEY"), "the key never leaves");
-    let again = join(&aggregator.url, &aggregator.authority.token(), &inside).await.unwrap_err();
-    assert!(matches!(again, JoinError::AlreadyJoined(_)), "{again}");
+}
+
+#[tokio::test]
+async fn a_machine_that_is_a_probe_joins_again_as_that_one_and_says_so() {
+    let aggregator = StandIn::start(lets_in).await;
+    let state = tempfile::tempdir().unwrap();
+    join(&aggregator.url, &aggregator.authority.token(), state.path()).await.unwrap();
+    let first = std::fs::read(state.path().join(IDENTITY_FILE)).unwrap();
+    join(&aggregator.url, &aggregator.authority.token(), state.path()).await.unwrap();
+    assert_ne!(std::fs::read(state.path().join(IDENTITY_FILE)).unwrap(), first);
+    let asked: Vec<JoinRequest> =
+        aggregator.seen().iter().map(|seen| serde_json::from_slice(&seen.body).unwrap()).collect();
+    assert_eq!((asked[0].probe.as_ref(), asked[1].probe.as_ref()), (None, Some(&"eu-west-1".parse().unwrap())));
+
+    // An aggregator that does not heed it changes nothing here.
+    aggregator.enrol(state.path(), "eu-west-2", "eu-west");
+    let other = std::fs::read(state.path().join(IDENTITY_FILE)).unwrap();
+    let error = join(&aggregator.url, &aggregator.authority.token(), state.path()).await.unwrap_err();
+    assert!(matches!(error, JoinError::Answer(_)), "{error}");
+    assert_eq!(std::fs::read(state.path().join(IDENTITY_FILE)).unwrap(), other);
 }
 
 #[tokio::test]
@@ -39,7 +55,7 @@ async fn an_aggregator_with_another_authority_learns_no_secret() {
     let error = join(&impostor.url, &aggregator.authority.token(), state.path()).await.unwrap_err();
     assert!(error.to_string().contains("another fingerprint"), "{error}");
     assert!(impostor.seen().is_empty());
-    assert!(!state.path().join(KEY_FILE).exists());
+    assert!(!state.path().join(IDENTITY_FILE).exists());
 }
 
 #[tokio::test]
@@ -48,7 +64,7 @@ async fn a_refusal_says_why_and_writes_nothing() {
     let state = tempfile::tempdir().unwrap();
     let error = join(&aggregator.url, &aggregator.authority.token(), state.path()).await.unwrap_err();
     assert_eq!(error.to_string(), "the aggregator refused (403 Forbidden): no");
-    assert!(!state.path().join(KEY_FILE).exists());
+    assert!(!state.path().join(IDENTITY_FILE).exists());
 }
 
 #[tokio::test]

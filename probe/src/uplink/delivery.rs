@@ -52,9 +52,12 @@ pub(super) fn of(status: StatusCode, body: &[u8], samples: usize) -> Delivery {
     }
 }
 
-/// A 4xx that speaks of the moment and not of the batch.
+/// A 4xx that speaks of the moment and not of the batch: a conflict is with another process that is this probe now.
 fn is_about_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 #[cfg(test)]
@@ -83,6 +86,7 @@ mod tests {
             (500, body),
             (503, body),
             (408, body),
+            (409, body),
             (429, body),
         ] {
             assert!(matches!(delivery(status, body), Delivery::Failed(_)), "{status} {body}");

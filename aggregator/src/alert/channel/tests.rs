@@ -104,6 +104,7 @@ pub(super) fn fleet(kind: ChannelKind) -> Arc<Fleet> {
             public_url: Some("https://status.example/".parse().unwrap()),
             webhook_allow: vec!["127.0.0.0/8".parse().unwrap()],
             heartbeat: None,
+            probe_certificates_ms: 30 * 86_400_000,
         },
         report: ReportSettings::default(),
         regions: Vec::new(),

@@ -149,6 +149,7 @@ impl Office {
                 public_url: None,
                 webhook_allow: vec![allow.parse().unwrap()],
                 heartbeat: None,
+                probe_certificates_ms: 30 * 86_400_000,
             },
             report: crate::definition::ReportSettings::default(),
             regions: Vec::new(),

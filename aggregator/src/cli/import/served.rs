@@ -60,6 +60,8 @@ fn send(fleet: &Fleet, samples: Vec<Sample>, imported: &mut Imported) -> Result<
             Ok(())
         }
         other @ (Answer::Invited(_)
+        | Answer::AuthorityMade { .. }
+        | Answer::AuthorityRetired { .. }
         | Answer::MaintenanceAdded { .. }
         | Answer::Silenced { .. }
         | Answer::MaintenanceCancelled { .. }

@@ -43,6 +43,8 @@ pub(super) fn run(args: Args, global: &Global) -> Result<(), Failure> {
             anstream::println!("revision {revision} of {month} for {customer} is made and frozen");
         }
         Answer::Invited(_)
+        | Answer::AuthorityMade { .. }
+        | Answer::AuthorityRetired { .. }
         | Answer::MaintenanceAdded { .. }
         | Answer::Silenced { .. }
         | Answer::MaintenanceCancelled { .. }

@@ -16,7 +16,7 @@ async fn whoever_knows_the_secret_joins_once_under_the_name_that_was_invited() {
     assert_eq!(status, StatusCode::OK);
     let probe = joined.unwrap();
     assert_eq!((probe.joined.probe.as_str(), probe.joined.region.as_str()), ("eu-west-1", "eu-west"));
-    assert_eq!(probe.joined.ca_pem, door.authority.certificate_pem());
+    assert_eq!(probe.joined.ca_pem, door.authority.circle().bundle_pem());
 
     let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
     let ack = connection.post(&probe.batch(vec![door.sample("eu-west", 0)])).await.ack();
@@ -47,11 +47,25 @@ async fn a_wrong_an_expired_and_a_revoked_invitation_let_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_machine_that_is_a_probe_joins_again_as_that_one_or_not_at_all() {
+    let door = Door::open().await;
+    door.invite("eu-west", "eu-west-2", "secret").await;
+    let mut stranger = door.connect(None).await.unwrap();
+    let key = KeyPair::generate().unwrap();
+    let csr_pem = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+    let was = Some("eu-west-1".parse().unwrap());
+    let asked = JoinRequest { token: "secret".to_owned(), csr_pem, probe: was };
+    let answer = stranger.send(Method::POST, JOIN_PATH, &[], serde_json::to_vec(&asked).unwrap()).await.unwrap();
+    assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::CONFLICT, "other_probe"));
+    assert!(door.join("secret").await.1.is_ok(), "the invitation is still good");
+}
+
+#[tokio::test]
 async fn a_request_of_no_use_leaves_the_invitation_open() {
     let door = Door::open().await;
     door.invite("eu-west", "eu-west-1", "secret").await;
     let mut stranger = door.connect(None).await.unwrap();
-    let bad = JoinRequest { token: "secret".to_owned(), csr_pem: "no PEM".to_owned() };
+    let bad = JoinRequest { token: "secret".to_owned(), csr_pem: "no PEM".to_owned(), probe: None };
     let answer = stranger.send(Method::POST, JOIN_PATH, &[], serde_json::to_vec(&bad).unwrap()).await.unwrap();
     assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::BAD_REQUEST, "malformed"));
     let long = stranger.send(Method::POST, JOIN_PATH, &[], vec![b' '; 17 << 10]).await.unwrap();
@@ -117,7 +131,10 @@ async fn a_revoked_probe_is_refused_on_the_connection_that_it_has() {
 async fn a_certificate_that_has_ended_opens_nothing() {
     let door = Door::open().await;
     let probe = door.probe("eu-west", "eu-west-1").await;
-    door.running.clock.set(door.now().plus_ms(366 * 86_400_000));
+    let mut open = door.connect(Some(&probe.identity)).await.unwrap();
+    assert_eq!(open.get(ASSIGNMENT_PATH).await.status, StatusCode::OK);
+    door.pass(30 * 86_400_000 + 1_000);
+    assert_eq!(open.get(ASSIGNMENT_PATH).await.refusal(), "certificate_ended");
     let answered = match door.connect(Some(&probe.identity)).await {
         Ok(mut connection) => connection.send(Method::GET, ASSIGNMENT_PATH, &[], Vec::new()).await.is_ok(),
         Err(_refused) => false,

@@ -11,10 +11,12 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::sample::Sample;
 use nines_shared::time::{Clock, Timestamp};
 use nines_shared::wire::{
-    AGGREGATOR_NAME, Ack, BATCHES_PATH, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse, Refusal,
+    AGGREGATOR_NAME, Ack, BATCHES_PATH, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse, RENEW_PATH, Refusal,
+    RenewRequest, RenewResponse,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -29,11 +31,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::control::{self, Command, Context};
 use crate::counters::Counters;
 use crate::definition::Fleet;
 use crate::gateway::authority::{Authority, AuthorityError, sha256};
 use crate::gateway::{self, Limits};
 use crate::running::Running;
+use crate::store::probes::Invited;
 use crate::store::tests::{check, sample};
 use crate::store::{Store, definitions, probes, samples};
 
@@ -98,9 +102,13 @@ impl Door {
 
     /// Invites a probe whose secret is `secret`.
     pub(super) async fn invite(&self, region: &str, name: &str, secret: &str) {
-        let (region, name) = (region.parse().unwrap(), name.parse().unwrap());
+        let (region, name): (RegionId, ProbeId) = (region.parse().unwrap(), name.parse().unwrap());
         let (secret, now) = (sha256(secret.as_bytes()), self.now());
-        let inviting = self.running.store.write(move |tx| probes::invite(tx, &region, Some(&name), secret, now));
+        let authority = self.authority.circle().presenting();
+        let inviting = self.running.store.write(move |tx| {
+            let invited = Invited { region: &region, name: Some(&name), secret_sha256: secret, authority };
+            probes::invite(tx, &invited, now)
+        });
         inviting.await.unwrap().unwrap();
     }
 
@@ -119,7 +127,7 @@ impl Door {
         let mut params = CertificateParams::new(vec!["us-east-1".to_owned()]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, "us-east-1");
         let csr_pem = params.serialize_request(&key).unwrap().pem().unwrap();
-        let body = serde_json::to_vec(&JoinRequest { token: secret.to_owned(), csr_pem }).unwrap();
+        let body = serde_json::to_vec(&JoinRequest { token: secret.to_owned(), csr_pem, probe: None }).unwrap();
         let mut stranger = self.connect(None).await.unwrap();
         let answer = stranger.send(Method::POST, JOIN_PATH, &[], body).await.unwrap();
         if answer.status != StatusCode::OK {
@@ -133,10 +141,25 @@ impl Door {
         (answer.status, Ok(Probe { joined, identity }))
     }
 
+    /// Does what `command` says, as the control socket would.
+    pub(super) async fn command(&self, command: Command) -> Result<control::Answer, control::Refused> {
+        let fleet = self.running.fleet.borrow().clone();
+        let authority = self.authority.clone();
+        let context = Context { fleet, probes_addr: self.address, authority, now: self.now() };
+        control::done(command, &self.running, context).await.unwrap()
+    }
+
+    /// Moves the clock by `ms`.
+    pub(super) fn pass(&self, ms: i64) {
+        self.running.clock.set(self.now().plus_ms(ms));
+    }
+
     /// TLS to the door, as `identity` or as a stranger; the gateway's name is verified.
     pub(super) async fn dial(&self, identity: Option<&Identity>) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.authority.certificate().clone()).unwrap();
+        for certificate in self.authority.circle().certificates() {
+            roots.add(certificate.clone()).unwrap();
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_root_certificates(roots);
@@ -213,6 +236,26 @@ impl Connection {
 
     pub(super) async fn post_raw(&mut self, encoding: &str, body: Vec<u8>) -> Answer {
         self.send(Method::POST, BATCHES_PATH, &[("content-encoding", encoding)], body).await.unwrap()
+    }
+
+    /// Asks for the next certificate.
+    pub(super) async fn renew(&mut self) -> (Answer, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let csr_pem = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+        let body = serde_json::to_vec(&RenewRequest { csr_pem }).unwrap();
+        (self.send(Method::POST, RENEW_PATH, &[], body).await.unwrap(), key)
+    }
+
+    /// A next certificate, which must be given.
+    pub(super) async fn renewed(&mut self) -> (Identity, String) {
+        let (answer, key) = self.renew().await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let renewed: RenewResponse = answer.json();
+        let identity = Identity {
+            chain: vec![CertificateDer::from_pem_slice(renewed.certificate_pem.as_bytes()).unwrap()],
+            key: PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
+        };
+        (identity, renewed.ca_pem)
     }
 
     pub(super) async fn post(&mut self, batch: &Batch) -> Answer {

@@ -1,0 +1,86 @@
+//! One process at a time is a probe, and who is shut out is so at once.
+
+use axum::http::{Method, StatusCode};
+use nines_shared::wire::{ASSIGNMENT_PATH, Assignment, BATCHES_PATH, BOOT_HEADER, LEAVE_PATH};
+
+use super::fixture::{Answer, Connection, Door, Probe, SOON, packed};
+use crate::control::Command;
+use crate::store::probes::{self, ProbeRecord};
+
+async fn beat(connection: &mut Connection, boot: &str, probe: &Probe) -> Answer {
+    let headers = [("content-encoding", "zstd"), (BOOT_HEADER, boot)];
+    connection.send(Method::POST, BATCHES_PATH, &headers, packed(&probe.batch(Vec::new()))).await.unwrap()
+}
+
+async fn listed(door: &Door) -> ProbeRecord {
+    door.running.store.read(probes::list).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_second_process_with_the_same_identity_gets_nothing_and_the_first_goes_on() {
+    let door = Door::open().await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut first = door.connect(Some(&probe.identity)).await.unwrap();
+    let mut second = door.connect(Some(&probe.identity)).await.unwrap();
+    beat(&mut first, "one", &probe).await.ack();
+    let refused = beat(&mut second, "two", &probe).await;
+    assert_eq!((refused.status, refused.refusal().as_str()), (StatusCode::CONFLICT, "cloned"));
+    let refused = second.send(Method::GET, ASSIGNMENT_PATH, &[(BOOT_HEADER, "two")], Vec::new()).await.unwrap();
+    assert_eq!(refused.refusal(), "cloned");
+    assert_eq!(listed(&door).await.cloned, None, "as yet it may be a restart");
+
+    beat(&mut first, "one", &probe).await.ack();
+    let since = door.now();
+    assert_eq!(listed(&door).await.cloned.map(|span| (span.from, span.to)), Some((since, since)));
+    door.pass(10_000);
+    assert_eq!(beat(&mut second, "two", &probe).await.refusal(), "cloned");
+    beat(&mut first, "one", &probe).await.ack();
+    assert_eq!(listed(&door).await.cloned.map(|span| (span.from, span.to)), Some((since, door.now())));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_in_order_makes_room_at_once_and_one_that_dies_soon() {
+    let door = Door::open().await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut first = door.connect(Some(&probe.identity)).await.unwrap();
+    beat(&mut first, "one", &probe).await.ack();
+    let left = first.send(Method::POST, LEAVE_PATH, &[(BOOT_HEADER, "one")], Vec::new()).await.unwrap();
+    assert_eq!(left.status, StatusCode::NO_CONTENT);
+    let mut second = door.connect(Some(&probe.identity)).await.unwrap();
+    beat(&mut second, "two", &probe).await.ack();
+
+    // Its connection goes with it; a moment later the next one is let in, long before the lease is over.
+    drop(second);
+    let mut third = door.connect(Some(&probe.identity)).await.unwrap();
+    let mut passed = 0;
+    while beat(&mut third, "three", &probe).await.status != StatusCode::OK {
+        door.pass(1_000);
+        passed += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!((1..25).contains(&passed), "after {passed} s");
+    assert_eq!(listed(&door).await.cloned, None);
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_it_waits_for_work_hears_of_it_at_once() {
+    let door = Door::open().await;
+    let (probe, other) = (door.probe("eu-west", "eu-west-1").await, door.probe("eu-west", "eu-west-2").await);
+    let mut waits = Vec::new();
+    for identity in [&probe.identity, &other.identity] {
+        let mut connection = door.connect(Some(identity)).await.unwrap();
+        let first: Assignment = connection.get(ASSIGNMENT_PATH).await.json();
+        let path = format!("{ASSIGNMENT_PATH}?have={}&wait_ms=25000", first.digest);
+        waits.push(tokio::spawn(async move { connection.get(&path).await }));
+    }
+    let waiting = waits.remove(0);
+    // Once by a command, once by another who joins in its place.
+    door.command(Command::Revoke { probe: probe.joined.probe.clone() }).await.unwrap();
+    let answer = tokio::time::timeout(SOON, waiting).await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::FORBIDDEN, "revoked"));
+    assert!(!waits[0].is_finished(), "nobody else is disturbed");
+    door.invite("eu-west", "eu-west-2", "anew").await;
+    door.join("anew").await.1.unwrap();
+    let answer = tokio::time::timeout(SOON, waits.remove(0)).await.unwrap().unwrap();
+    assert_eq!(answer.refusal(), "replaced");
+}
