@@ -2,6 +2,7 @@
 //! sink that takes alerts, and waiting with a deadline instead of sleeping.
 
 pub mod binaries;
+pub mod dice;
 pub mod disk;
 pub mod dns_target;
 pub mod door;

@@ -1,5 +1,7 @@
-//! A channel's other end: takes alerts, checks their signatures, and remembers them in order.
+//! A channel's other end: takes alerts, checks their signatures, and remembers them in order. It answers by a script: a
+//! receiver may refuse, or say nothing at all.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -17,7 +19,19 @@ pub const SECRET: &str = "test-hook-secret";
 pub struct Sink {
     /// Where it listens.
     pub address: SocketAddr,
-    alerts: Arc<Mutex<Vec<Alert>>>,
+    /// By the number of their connection, so that they are in the order in which they were sent.
+    arrived: Arc<Mutex<BTreeMap<u64, Alert>>>,
+}
+
+/// What it does with an alert that has come whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// 204 at once.
+    Accept,
+    /// 500 at once.
+    Refuse,
+    /// Says nothing until the sender gives up or is gone.
+    Hang,
 }
 
 /// An alert as it came, its signature checked.
@@ -25,10 +39,14 @@ pub struct Sink {
 pub struct Alert {
     /// The `Idempotency-Key`.
     pub key: String,
+    /// The body, byte for byte.
+    pub bytes: Vec<u8>,
     /// The body.
     pub body: serde_json::Value,
-    /// When it was accepted.
+    /// When it came.
     pub at: Timestamp,
+    /// Whether it was accepted.
+    pub accepted: bool,
 }
 
 impl Alert {
@@ -51,22 +69,43 @@ impl Sink {
 
     /// Takes alerts on `listener`, wherever it listens.
     pub fn on(listener: TcpListener) -> Self {
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let alerts = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&alerts);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if let Some(alert) = take(stream) {
-                    kept.lock().expect("no holder panics").push(alert);
-                }
-            }
-        });
-        Self { address, alerts }
+        Self::answering(listener, || Manner::Accept)
     }
 
-    /// All alerts so far, in order of arrival.
+    /// Like [`Sink::start`]; what becomes of an alert that has come whole is up to `script`.
+    pub fn scripted(script: impl FnMut() -> Manner + Send + 'static) -> Self {
+        Self::answering(TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"), script)
+    }
+
+    fn answering(listener: TcpListener, script: impl FnMut() -> Manner + Send + 'static) -> Self {
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let arrived = Arc::new(Mutex::new(BTreeMap::new()));
+        let (kept, script) = (Arc::clone(&arrived), Arc::new(Mutex::new(script)));
+        std::thread::spawn(move || {
+            for (number, stream) in (0..).zip(listener.incoming().map_while(Result::ok)) {
+                let (kept, script) = (Arc::clone(&kept), Arc::clone(&script));
+                std::thread::spawn(move || {
+                    let mut reader = BufReader::new(stream);
+                    let Some(alert) = take(&mut reader) else { return };
+                    let manner = script.lock().expect("no script panics")();
+                    let accepted = manner == Manner::Accept;
+                    kept.lock().expect("no holder panics").insert(number, Alert { accepted, ..alert });
+                    // Who is gone meanwhile does not hear the answer; that is the sender's business.
+                    let _gone = answer(reader.get_mut(), manner);
+                });
+            }
+        });
+        Self { address, arrived }
+    }
+
+    /// All alerts that were accepted so far, in the order in which they were sent.
     pub fn alerts(&self) -> Vec<Alert> {
-        self.alerts.lock().expect("no holder panics").clone()
+        self.arrived().into_iter().filter(|alert| alert.accepted).collect()
+    }
+
+    /// All alerts that came whole so far, accepted or not, in the order in which they were sent.
+    pub fn arrived(&self) -> Vec<Alert> {
+        self.arrived.lock().expect("no holder panics").values().cloned().collect()
     }
 
     /// The alerts so far of one kind and event, such as `outage` and `opened`.
@@ -75,9 +114,8 @@ impl Sink {
     }
 }
 
-fn take(stream: TcpStream) -> Option<Alert> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let mut reader = BufReader::new(stream);
+fn take(reader: &mut BufReader<TcpStream>) -> Option<Alert> {
+    reader.get_ref().set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let (mut length, mut key, mut signature) = (0, String::new(), String::new());
     loop {
         let mut line = String::new();
@@ -95,12 +133,24 @@ fn take(stream: TcpStream) -> Option<Alert> {
             _ => {}
         }
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    assert!(signed(&signature, &body), "an alert came with a bad signature: {signature}");
-    let at = Clock::system().now();
-    reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok()?;
-    Some(Alert { key, at, body: serde_json::from_slice(&body).expect("an alert is JSON") })
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).ok()?;
+    assert!(signed(&signature, &bytes), "an alert came with a bad signature: {signature}");
+    let body = serde_json::from_slice(&bytes).expect("an alert is JSON");
+    Some(Alert { key, bytes, body, at: Clock::system().now(), accepted: false })
+}
+
+fn answer(stream: &mut TcpStream, manner: Manner) -> std::io::Result<()> {
+    let status = match manner {
+        Manner::Accept => "204 No Content",
+        Manner::Refuse => "500 Scripted",
+        Manner::Hang => {
+            // Longer than any sender waits.
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+            return stream.read(&mut [0]).map(drop);
+        }
+    };
+    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 }
 
 /// Whether `t=SECONDS,v1=HEX` is the HMAC-SHA-256 of "t.body" under [`SECRET`].

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nines_tests::dice::{Dice, from_environment};
 use nines_tests::fleet::{Fleet, REGIONS};
 use nines_tests::sink::Sink;
 use nines_tests::target::Target;
@@ -100,18 +101,4 @@ fn load(target: &Target) -> String {
         ));
     }
     toml
-}
-
-/// A small linear congruential generator (Knuth's MMIX constants): the same kills for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
 }

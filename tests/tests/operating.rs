@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use nines_tests::fleet::Fleet;
 use nines_tests::sink::Sink;
-use nines_tests::target::Target;
+use nines_tests::target::{Mood, Target};
 use nines_tests::wait::until;
 
 fn check(id: &str, target: &Target) -> String {
@@ -53,6 +53,26 @@ fn sigterm_ends_both_programs_cleanly_and_a_probe_starts_from_its_cache_while_th
     let stored = fleet.stored();
     fleet.start_aggregator();
     until("what it saw meanwhile arrives", || (stored + 2 < fleet.stored()).then_some(()));
+}
+
+#[test]
+fn programs_learn_of_an_incident_by_which_silence_its_letters_are_withheld() {
+    let (target, sink) = (Target::start(), Sink::start());
+    let fleet = Fleet::start(1, &format!("{SERVICE}{}", check("first", &target)), &sink);
+    target.all(Mood::Status(503));
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&fleet.run(&[arguments, &["--json", "--config", "nines.toml"]].concat())).unwrap()
+    };
+    let id = until("the incident is recorded", || {
+        json(&["incident", "list", "--open"])[0]["id"].as_str().map(str::to_owned)
+    });
+    assert!(json(&["incident", "show", &id])["silence"].is_null());
+    let line = "silence add --service shop --for 2h --reason moving --by ann --config nines.toml";
+    fleet.run(&line.split(' ').collect::<Vec<_>>());
+    let silence = &json(&["incident", "show", &id])["silence"];
+    assert_eq!((silence["by"].as_str(), silence["reason"].as_str()), (Some("ann"), Some("moving")), "{silence}");
+    fleet.run(&["silence", "end", &silence["no"].to_string(), "--config", "nines.toml"]);
+    assert!(json(&["incident", "show", &id])["silence"].is_null());
 }
 
 #[test]
