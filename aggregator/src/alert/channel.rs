@@ -59,7 +59,8 @@ impl Refused {
 /// [`Refused`] where the channel did not accept it.
 pub async fn deliver(client: &Client, fleet: &Arc<Fleet>, letter: &Letter, now: Timestamp) -> Result<(), Refused> {
     let Some(channel) = fleet.channels.iter().find(|known| known.id == letter.channel) else {
-        return Err(Refused::because(format!("the fleet file has no channel {}", letter.channel)));
+        // Were it to wait for a file that has it again, nobody would hear for a day that nobody is told.
+        return Err(Refused::for_good(format!("the fleet file has no channel {}", letter.channel)));
     };
     match &channel.kind {
         ChannelKind::Webhook { url, secret } => {

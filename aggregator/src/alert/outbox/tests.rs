@@ -412,6 +412,24 @@ async fn what_a_channel_refuses_for_good_is_given_up_at_once_and_other_channels_
     assert_eq!(sink.received().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_to_a_channel_that_is_not_in_the_file_any_more_is_given_up_at_once_and_the_others_are_told() {
+    let (sink, other) = (Sink::start([]).await, Sink::start([]).await);
+    let mut office = Office::new(&[sink.port], LOOPBACK);
+    office.add_channel("other", other.port);
+    office.write("shop", 1, Event::Opened).await;
+    let mut fleet = Fleet::clone(&office.running.fleet.borrow());
+    fleet.channels.retain(|channel| channel.id.as_str() == "other");
+    office.running.fleet = watch::channel(Arc::new(fleet)).1;
+    office.open();
+    office.until(|| other.received().len() == 1).await;
+    assert!(matches!(office.settled("shop").await[..], [(_, 1, Settled::GivenUp(_))]));
+    assert_eq!(sink.received(), []);
+    let told = &other.received()[0].body;
+    assert!(told.contains("channel channel-0 could not be told of shop-"), "{told}");
+    assert!(told.contains("the fleet file has no channel channel-0"), "{told}");
+}
+
 /// Killed again and again, wherever it happens to be (faults 38 and 39): what was written comes at least once, under its
 /// own key, in order for each incident, and never resolved before opened.
 #[tokio::test(flavor = "multi_thread")]
