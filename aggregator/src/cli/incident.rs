@@ -103,11 +103,12 @@ fn list(fleet: &Fleet, asked: List) -> Result<(), Failure> {
 
 fn show(fleet: &Fleet, asked: &Show) -> Result<(), Failure> {
     let (incident, sights, notes, letters) = read(fleet, &asked.id)?;
+    let silence = silenced(fleet, &incident)?;
     if asked.json {
         let told = letters.iter().map(|(letter, settled)| Told::of(letter, *settled)).collect();
-        return super::print_json(&Whole { incident: &incident, sights: &sights, notes: &notes, told });
+        return super::print_json(&Whole { incident: &incident, sights: &sights, notes: &notes, told, silence });
     }
-    if let Some(silence) = silenced(fleet, &incident)? {
+    if let Some(silence) = silence {
         let (by, reason) = (detail(&silence.by), detail(&silence.reason));
         let until = calendar::utc(silence.to);
         anstream::println!("silenced until {until} by {by}: {reason} (nines silence end {})", silence.no);
@@ -143,6 +144,8 @@ struct Whole<'a> {
     sights: &'a [Sight],
     notes: &'a [Note],
     told: Vec<Told<'a>>,
+    /// By which its letters are withheld now.
+    silence: Option<Silence>,
 }
 
 /// What a channel was told and how that went.

@@ -86,6 +86,9 @@ CREATE INDEX outbox_settled ON outbox (settled_at) WHERE settled_at IS NOT NULL;
 /// How long a settled letter is kept, in ms: long enough for whoever looks back at a year.
 pub const KEPT_MS: i64 = 400 * 86_400_000;
 
+/// How far back is looked for channels that were given up and incidents that nobody was told of, in ms.
+pub const LOOK_BACK_MS: i64 = 7 * 86_400_000;
+
 /// Something to tell one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {

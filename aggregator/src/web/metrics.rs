@@ -36,17 +36,24 @@ async fn text(web: &Web) -> Result<String, StoreError> {
     let services = web.day_of_all(&fleet, web.running.clock.now()).await?;
     let now = web.running.clock.now();
     let read = move |conn: &rusqlite::Connection| {
+        let since = now.plus_ms(-outbox::LOOK_BACK_MS);
+        let letters = Letters {
+            waiting: outbox::waiting(conn)?,
+            untold: outbox::untold_since(conn, since)?.len(),
+            given_up: outbox::given_up_since(conn, since)?.len(),
+        };
         let ours = Ours { silences: silences::holding(conn, now)?.len(), life: gaps::life(conn)? };
-        Ok((incidents::open(conn)?, probes::list(conn)?, outbox::waiting(conn)?, ours))
+        Ok((incidents::open(conn)?, probes::list(conn)?, letters, ours))
     };
-    let (open, probes, waiting, ours) = web.running.store.read(read).await?;
+    let (open, probes, letters, ours) = web.running.store.read(read).await?;
     let mut page = Page::default();
     page.family("nines_build_info", "gauge", "The version that runs; always 1.");
     page.line("nines_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     ratios(&mut page, &services);
     states(&mut page, &services);
     latencies(&mut page, &services);
-    of_incidents(&mut page, &open, waiting);
+    of_incidents(&mut page, &open);
+    of_letters(&mut page, &letters);
     of_ours(&mut page, &ours);
     of_probes(&mut page, &probes);
     counts(&mut page, &web.running.counters);
@@ -120,14 +127,30 @@ fn latencies(page: &mut Page, services: &[Arc<Figures>]) {
     }
 }
 
-fn of_incidents(page: &mut Page, open: &[Incident], waiting: u64) {
+fn of_incidents(page: &mut Page, open: &[Incident]) {
     page.family("incidents_open", "gauge", "Incidents that are open.");
     for kind in Kind::ALL {
         let count = open.iter().filter(|incident| incident.kind == kind).count();
         page.line("incidents_open", &[("kind", kind.code())], count);
     }
+}
+
+/// What became of what was to be told.
+struct Letters {
+    waiting: u64,
+    /// Incidents of the last week.
+    untold: usize,
+    /// Channels of the last week.
+    given_up: usize,
+}
+
+fn of_letters(page: &mut Page, letters: &Letters) {
     page.family("notify_outbox_waiting", "gauge", "Notifications that are not delivered yet.");
-    page.line("notify_outbox_waiting", &[], waiting);
+    page.line("notify_outbox_waiting", &[], letters.waiting);
+    page.family("notify_incidents_untold", "gauge", "Incidents of the last 7 days of which nobody was told.");
+    page.line("notify_incidents_untold", &[], letters.untold);
+    page.family("notify_channels_given_up", "gauge", "Channels that were given up in the last 7 days.");
+    page.line("notify_channels_given_up", &[], letters.given_up);
 }
 
 /// What is about ourselves.

@@ -12,9 +12,6 @@ use crate::store::{StoreError, outbox};
 use crate::uptime::calendar;
 use crate::words;
 
-/// How far back is looked, in ms.
-const LOOK_BACK_MS: i64 = 7 * 86_400_000;
-
 /// Who was told, and how we live.
 #[derive(Debug, Serialize)]
 pub(super) struct Alerts {
@@ -41,7 +38,7 @@ struct GivenUp {
 
 impl Alerts {
     pub(super) fn read(conn: &Connection, now: Timestamp) -> Result<Self, StoreError> {
-        let since = now.plus_ms(-LOOK_BACK_MS);
+        let since = now.plus_ms(-outbox::LOOK_BACK_MS);
         let given_up = outbox::given_up_since(conn, since)?;
         let of_channel = |(channel, at, failure)| GivenUp { channel, at, failure };
         Ok(Self {

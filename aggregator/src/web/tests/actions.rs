@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::alert::plan::tests::incident;
+use crate::incident::Event;
+use crate::store::outbox::{self, Attempt};
 use crate::store::{incidents, silences};
 use crate::web::sign_in::MAX_FAILURES;
 
@@ -144,6 +146,25 @@ async fn whoever_guesses_tokens_is_shut_out_for_a_while_even_with_the_right_one(
     let shut_out = served.api("/api/v1/silences/1/end", TOKEN, "").await;
     assert!(shut_out.status == 429 && shut_out.head.contains("retry-after: 300"), "{}", shut_out.head);
     assert_eq!(served.form("/sign-in", SAME, &format!("token={TOKEN}")).await.status, 429);
+}
+
+#[tokio::test]
+async fn metrics_say_what_nobody_was_told_of_and_which_channel_was_given_up() {
+    let served = desk(false).await;
+    let metrics = async || served.get("/metrics").await.body;
+    let text = metrics().await;
+    assert!(text.contains("\nnotify_incidents_untold 1\n"), "{text}");
+    assert!(text.contains("\nnotify_channels_given_up 0\n"), "{text}");
+    let give_up = |tx: &rusqlite::Transaction<'_>| {
+        let letters = [("oncall".parse().unwrap(), "{}".to_owned())];
+        outbox::write(tx, &incident(), Event::Opened, &letters, NOW)?;
+        outbox::keep_attempt(tx, 1, &Attempt::GaveUp { failure: "gone".into() }, NOW)
+    };
+    served.running.store.write(give_up).await.unwrap();
+    let text = metrics().await;
+    assert!(text.contains("\nnotify_incidents_untold 0\n"), "{text}");
+    assert!(text.contains("\nnotify_channels_given_up 1\n"), "{text}");
+    assert!(text.contains("\nnotify_outbox_waiting 0\n"), "{text}");
 }
 
 #[tokio::test]
