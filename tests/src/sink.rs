@@ -119,7 +119,8 @@ fn take(reader: &mut BufReader<TcpStream>) -> Option<Alert> {
     let (mut length, mut key, mut signature) = (0, String::new(), String::new());
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
+        // Who is killed in the middle of the head has sent no alert.
+        reader.read_line(&mut line).ok().filter(|bytes| *bytes != 0)?;
         let Some((name, value)) = line.trim_end().split_once(':') else {
             if line.trim_end().is_empty() {
                 break;
