@@ -66,7 +66,7 @@ fn untold(
         ),
         None => {
             tracing::warn!(incident = %incident.id, "alert.no_route: nobody is told; add a [[route]]");
-            "nobody is told: no route takes it now".to_owned()
+            outbox::NO_ROUTE.to_owned()
         }
     };
     incidents::log(tx, &incident.id, &Note { at: now, author: None, text })

@@ -61,8 +61,10 @@ fn title(message: &Message) -> String {
         Standing::Withdrawn => "Withdrawn: ".to_owned(),
     };
     let test = if message.test { "TEST, nothing is wrong: " } else { "" };
-    let summary = if message.summary.trim().is_empty() { message.subject() } else { &message.summary };
-    one_line(&format!("{test}{state}{summary}"))
+    // Of a summary that can't be seen nothing is left.
+    let summary = Some(one_line(&message.summary)).filter(|summary| !summary.trim().is_empty());
+    let summary = summary.unwrap_or_else(|| one_line(message.subject()));
+    format!("{test}{state}{summary}")
 }
 
 /// What a reader asks next. What is not known is left out.
@@ -239,6 +241,12 @@ mod tests {
         assert!(of(&outage(), &Texts::default()).link.is_some());
         let odd = Message { link: "javascript:alert(1)".to_owned(), ..outage() };
         assert_eq!(of(&odd, &Texts::default()).link, None);
+    }
+
+    #[test]
+    fn a_summary_that_cannot_be_seen_is_replaced_by_what_it_is_about() {
+        let unseen = Message { summary: "\u{200b}".to_owned(), ..outage() };
+        assert!(of(&unseen, &Texts::default()).title.contains(outage().subject()));
     }
 
     fn doubled(c: char, out: &mut String) {

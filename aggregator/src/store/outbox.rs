@@ -300,17 +300,22 @@ pub fn given_up_since(
     rows.collect()
 }
 
-/// The incidents detected after `since` that were to be told and about which nothing was written, the newest first.
+/// What an incident's log says where no route took it when it was to be told.
+pub const NO_ROUTE: &str = "nobody is told: no route takes it now";
+
+/// The incidents detected after `since` that no route took and about which nothing was written since, the newest first. Those
+/// that people silenced, or that another incident explains, are none of them.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn untold_since(conn: &Connection, since: Timestamp) -> Result<Vec<String>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT id FROM incident WHERE ?1 < detected_at AND 0 < revision
+        "SELECT id FROM incident WHERE ?1 < detected_at
+           AND EXISTS (SELECT 1 FROM incident_note AS note WHERE note.incident = incident.id AND note.text = ?2)
            AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.incident = incident.id)
          ORDER BY detected_at DESC, id LIMIT 100",
     )?;
-    let rows = statement.query_and_then([since.as_ms()], |row| Ok(row.get(0)?))?;
+    let rows = statement.query_and_then(params![since.as_ms(), NO_ROUTE], |row| Ok(row.get(0)?))?;
     rows.collect()
 }
 

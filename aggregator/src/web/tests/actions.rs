@@ -3,6 +3,7 @@
 use super::*;
 use crate::alert::plan::tests::incident;
 use crate::incident::Event;
+use crate::store::incidents::Note;
 use crate::store::outbox::{self, Attempt};
 use crate::store::{incidents, silences};
 use crate::web::sign_in::MAX_FAILURES;
@@ -152,8 +153,12 @@ async fn whoever_guesses_tokens_is_shut_out_for_a_while_even_with_the_right_one(
 async fn metrics_say_what_nobody_was_told_of_and_which_channel_was_given_up() {
     let served = desk(false).await;
     let metrics = async || served.get("/metrics").await.body;
+    let untold = async |count: u32| metrics().await.contains(&format!("\nnotify_incidents_untold {count}\n"));
+    assert!(untold(0).await, "what was silenced, or is explained by another, is none of them");
+    let nowhere = Note { at: NOW, author: None, text: outbox::NO_ROUTE.to_owned() };
+    served.running.store.write(move |tx| incidents::log(tx, &incident().id, &nowhere)).await.unwrap();
+    assert!(untold(1).await);
     let text = metrics().await;
-    assert!(text.contains("\nnotify_incidents_untold 1\n"), "{text}");
     assert!(text.contains("\nnotify_channels_given_up 0\n"), "{text}");
     let give_up = |tx: &rusqlite::Transaction<'_>| {
         let letters = [("oncall".parse().unwrap(), "{}".to_owned())];
