@@ -4,6 +4,7 @@
 //! stdout through `anstream`, which drops colour in a pipe and for `NO_COLOR`, and everything else to
 //! stderr. A command that waits asks [`wait`] for a runtime; one that only computes never sees one.
 
+pub mod backup;
 pub mod ca;
 pub mod channel;
 pub mod check;
@@ -72,6 +73,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Args),
+    Backup(backup::Args),
     Serve(serve::Args),
     Check(check::Args),
     Channel(channel::Args),
@@ -93,7 +95,8 @@ impl Command {
         match self {
             Self::Quickstart(_) => "error",
             Self::Serve(_) => "info",
-            Self::Ca(_)
+            Self::Backup(_)
+            | Self::Ca(_)
             | Self::Channel(_)
             | Self::Check(_)
             | Self::Config(_)
@@ -113,6 +116,7 @@ impl Command {
             Self::Check(args) => return check::run(args, global),
             Self::Ca(args) => ca::run(args, global),
             Self::Quickstart(args) => quickstart::run(args, global),
+            Self::Backup(args) => backup::run(args, global),
             Self::Channel(args) => channel::run(args, global),
             Self::Config(args) => config::run(args, global),
             Self::Export(args) => export::run(args, global),

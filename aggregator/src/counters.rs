@@ -41,6 +41,8 @@ pub struct Counters {
     pub asks_expired: Counter,
     /// Ticks of the evaluator that went well: it lives while they grow.
     pub ticks: Counter,
+    /// Rounds of the evaluator, however they went: the service manager's watchdog is fed while they grow.
+    pub rounds: Counter,
     /// Evaluations done.
     pub evaluations: Counter,
     /// Notifications that a channel accepted.

@@ -51,6 +51,8 @@ pub async fn run(running: Running) {
         if let Err(error) = tick(&running, &mut desk).await {
             tracing::error!(%error, "evaluation.failed: tried again within a second");
         }
+        // A tick that failed counts too: a full disk is not mended by starting again, and people still read the page.
+        running.counters.rounds.add(1);
         tokio::select! {
             () = running.stop.cancelled() => {}
             () = async {

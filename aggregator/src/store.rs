@@ -15,6 +15,7 @@ use readers::Readers;
 use writer::Writer;
 
 pub mod authorities;
+pub mod backup;
 pub mod certificates;
 pub mod definitions;
 pub mod gaps;

@@ -25,6 +25,7 @@ use crate::identity::{Credentials, Identity, IdentityError, Renewal};
 use crate::link::{Link, Query};
 use crate::probe_file::Settings;
 use crate::prober::Prober;
+use crate::service_manager::ServiceManager;
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{DRAIN_GRACE, Uplink, Vitals};
 
@@ -57,13 +58,28 @@ pub enum AgentError {
 /// # Errors
 /// [`AgentError`] where it can't start or its spool breaks; never for what the network does.
 pub async fn run(settings: Settings, clock: Clock, stop: CancellationToken) -> Result<(), AgentError> {
+    run_for(&ServiceManager::default(), settings, clock, stop).await
+}
+
+/// [`run`] for the service manager that started this process: it is told when the agent is up and when it ends, and
+/// its watchdog is fed while the dispatch loop turns.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_for(
+    manager: &ServiceManager,
+    settings: Settings,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
     let identity = Identity::load(&settings.state)?;
     let spool = Spool::open(&settings.state, settings.spool_max_bytes)?;
     tracing::info!(
         probe = %identity.probe, region = %identity.region, aggregator = %settings.aggregator,
         spooled = spool.counts().waiting, version = env!("CARGO_PKG_VERSION"), "agent.started"
     );
-    let ended = live(&settings, identity, &spool, clock, stop).await;
+    let kit = Arc::new(kit(&settings, &identity, &spool, clock));
+    let ended = live(&settings, identity, kit, manager, stop).await;
     let counts = spool.counts();
     spool.close().await;
     tracing::info!(waiting = counts.waiting, committed = counts.committed, "agent.stopped");
@@ -74,11 +90,11 @@ pub async fn run(settings: Settings, clock: Clock, stop: CancellationToken) -> R
 async fn live(
     settings: &Settings,
     identity: Identity,
-    spool: &Spool,
-    clock: Clock,
+    kit: Arc<Kit>,
+    manager: &ServiceManager,
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
-    let kit = Arc::new(kit(settings, &identity, spool, clock));
+    let (spool, tally) = (kit.spool.clone(), Arc::clone(&kit.tally));
     let cached = assignment::cached(&settings.state, &identity.region).unwrap_or_default();
     let (telling, work) = watch::channel(Arc::new(cached));
     let delivered = CancellationToken::new();
@@ -93,8 +109,10 @@ async fn live(
     let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
     let mut renewing = AbortOnDropHandle::new(tokio::spawn(renewal.run()));
     let _minding = AbortOnDropHandle::new(tokio::spawn(mind(Arc::clone(&kit.canaries))));
+    let accompanied = manager.accompany(|| tally.turns(), &stop);
+    let dispatched = dispatch::run(kit, work, asks, stop.clone());
     tokio::select! {
-        () = dispatch::run(kit, work, asks, stop) => {}
+        ((), ()) = async { tokio::join!(dispatched, accompanied) } => {}
         () = spool.ended() => return Err(AgentError::Broken(settings.state.clone())),
         _ = &mut polling => return Err(AgentError::Fault("assignment poll")),
         _ = &mut listening => return Err(AgentError::Fault("asks")),

@@ -101,6 +101,7 @@ pub async fn run(
         let look = schedule.look(reading.now, reading.uptime_ms - last.uptime_ms);
         last = reading;
         dispatch.begin(look, reading);
+        dispatch.kit.tally.turn();
         tokio::select! {
             biased;
             () = stop.cancelled() => {}

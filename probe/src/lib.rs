@@ -12,6 +12,7 @@ pub mod link;
 pub mod probe_file;
 pub mod prober;
 pub mod schedule;
+pub mod service_manager;
 pub mod spool;
 pub mod uplink;
 pub mod waterfall;

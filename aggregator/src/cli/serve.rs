@@ -1,5 +1,8 @@
 //! `nines serve`: the aggregator, until it is told to stop.
 
+use std::sync::Arc;
+
+use nines_probe::service_manager::ServiceManager;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Global, wait};
@@ -26,11 +29,17 @@ pub fn run(_args: Args, global: &Global) -> Result<(), Failure> {
         // Before anything is up: a signal that comes while it starts is not lost.
         let told = told_to_stop()?;
         let mut served = serve::start(fleet, options).await?;
+        let (counters, stop) = (Arc::clone(&served.running.counters), served.running.stop.clone());
+        let manager = ServiceManager::of_environment();
+        let accompanied = tokio::spawn(async move { manager.accompany(|| counters.rounds.get(), &stop).await });
         let ended = tokio::select! {
             () = told => Ok(()),
             ended = served.wait() => ended,
         };
         let stopped = served.stop().await;
+        if let Err(error) = accompanied.await {
+            tracing::warn!(%error, "serve.manager_not_told");
+        }
         Ok(ended.and(stopped)?)
     })
 }

@@ -75,7 +75,7 @@ fn holder(lock: &mut File) -> String {
 }
 
 /// `database` with `ending` after its whole name.
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(ending);
     name.into()

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CONFIGURATION, Failure, IO, UNAVAILABLE};
 use crate::agent::{self, AgentError};
 use crate::probe_file::{self, ProbeFileError};
+use crate::service_manager::ServiceManager;
 use crate::spool::SpoolError;
 
 /// What `nines-probe run` takes.
@@ -31,7 +32,9 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     })?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone()).map_err(|error| Failure::new(UNAVAILABLE, format!("no signals: {error}")))?;
-    agent::run(settings, Clock::system(), stop).await.map_err(|error| Failure::new(code(&error), error))?;
+    let manager = ServiceManager::of_environment();
+    let ended = agent::run_for(&manager, settings, Clock::system(), stop).await;
+    ended.map_err(|error| Failure::new(code(&error), error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 /// Nothing has started since the maximum was taken.
 const NONE: i64 = i64::MIN;
 
-/// Slots missed since the start, and the worst lateness since it was last told.
+/// Slots missed since the start, the worst lateness since it was last told, and the turns of the loop.
 #[derive(Debug)]
 pub struct Tally {
     missed: AtomicU64,
     lateness_max_ms: AtomicI64,
+    turns: AtomicU64,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { missed: AtomicU64::new(0), lateness_max_ms: AtomicI64::new(NONE) }
+        Self { missed: AtomicU64::new(0), lateness_max_ms: AtomicI64::new(NONE), turns: AtomicU64::new(0) }
     }
 }
 
@@ -27,6 +28,16 @@ impl Tally {
     /// Slots given up since the start.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a turn of the loop: it looked at the schedule and began what was due.
+    pub fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Turns of the loop since the start: at least two a second while it gets on, whatever there is to do.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// Notes that a slot was started this late, in ms; `None` notes nothing.

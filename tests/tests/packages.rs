@@ -1,0 +1,207 @@
+//! Getting onto machines: the Debian packages, and what cloud-init runs on a fresh one.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nines_tests::binaries::{self, repository};
+use tempfile::TempDir;
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    out.into_owned()
+}
+
+/// A root of its own, with a package database and the files that users are kept in; never the machine's.
+struct Root {
+    folder: TempDir,
+    packages: Vec<PathBuf>,
+}
+
+impl Root {
+    fn with_packages() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (built, root) = (folder.path().join("built"), folder.path().join("root"));
+        for made in ["built", "root/etc", "root/var/lib/dpkg/updates", "root/var/lib/dpkg/info", "root/tmp"] {
+            fs::create_dir_all(folder.path().join(made)).unwrap();
+        }
+        for file in ["var/lib/dpkg/status", "var/lib/dpkg/available", "etc/passwd", "etc/group", "etc/shadow"] {
+            fs::write(root.join(file), "").unwrap();
+        }
+        for binary in [binaries::nines(), binaries::nines_probe()] {
+            symlink(&binary, built.join(binary.file_name().unwrap())).unwrap();
+        }
+        let out = folder.path().join("out");
+        let made = done(Command::new(repository().join("deploy/deb")).arg(&built).arg(&out));
+        let packages: Vec<PathBuf> = made.lines().map(PathBuf::from).collect();
+        assert_eq!(packages.len(), 2, "{made}");
+        Self { folder, packages }
+    }
+
+    fn path(&self, place: &str) -> PathBuf {
+        self.folder.path().join("root").join(place)
+    }
+
+    fn dpkg(&self, what: &str) -> Command {
+        let mut dpkg = Command::new("dpkg");
+        dpkg.arg(format!("--root={}", self.path("").display()));
+        dpkg.args(["--force-script-chrootless", "--force-not-root", "--force-architecture", what]);
+        dpkg
+    }
+
+    fn about(&self, place: &str) -> (u32, u32, u32) {
+        let about = fs::symlink_metadata(self.path(place)).unwrap_or_else(|error| panic!("{place}: {error}"));
+        (about.permissions().mode() & 0o7777, about.uid(), about.gid())
+    }
+
+    /// The number of the group called `name`.
+    fn gid(&self, name: &str) -> u32 {
+        let groups = fs::read_to_string(self.path("etc/group")).unwrap();
+        let line = groups.lines().find(|line| line.starts_with(&format!("{name}:"))).expect("there is the group");
+        line.split(':').nth(2).unwrap().parse().unwrap()
+    }
+}
+
+/// Every file below `folder`, by its path from there.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in fs::read_dir(next).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                left.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+#[ignore = "dpkg, systemd-sysusers, root"]
+fn packages_install_run_keep_what_is_the_operators_and_leave_nothing_when_purged() {
+    let root = Root::with_packages();
+    done(root.dpkg("--install").args(&root.packages));
+    for name in ["nines", "nines-probe"] {
+        let version = done(Command::new(root.path(&format!("usr/bin/{name}"))).arg("--version"));
+        assert_eq!(version.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(root.about(&format!("usr/bin/{name}")), (0o755, 0, 0));
+        assert_eq!(root.about(&format!("lib/systemd/system/{name}.service")), (0o644, 0, 0));
+        assert!(fs::read_to_string(root.path("etc/passwd")).unwrap().contains(&format!("{name}:x:")), "a user of its own");
+    }
+    assert_eq!(root.about("etc/nines/nines.toml"), (0o640, 0, root.gid("nines")));
+    done(Command::new(binaries::nines()).args(["config", "check"]).arg(root.path("etc/nines/nines.toml")));
+
+    // What the operator and the services write is theirs: an upgrade keeps it, and so does removing.
+    let ours = "environment = \"ours\"\n";
+    fs::write(root.path("etc/nines/nines.toml"), ours).unwrap();
+    fs::write(root.path("etc/nines/probe.toml"), "# by join\n").unwrap();
+    for state in ["var/lib/nines/nines.db", "var/lib/nines-probe/spool.db"] {
+        fs::create_dir_all(root.path(state).parent().unwrap()).unwrap();
+        fs::write(root.path(state), "measured").unwrap();
+    }
+    done(root.dpkg("--install").arg("--force-confold").args(&root.packages));
+    done(root.dpkg("--remove").args(["nines", "nines-probe"]));
+    assert_eq!(fs::read_to_string(root.path("etc/nines/nines.toml")).unwrap(), ours);
+    for kept in ["etc/nines/probe.toml", "var/lib/nines/nines.db", "var/lib/nines-probe/spool.db"] {
+        assert!(root.path(kept).exists(), "{kept} is kept until purge");
+    }
+    for gone in ["usr/bin/nines", "usr/bin/nines-probe", "lib/systemd/system/nines.service"] {
+        assert!(!root.path(gone).exists(), "{gone} goes with the package");
+    }
+
+    done(root.dpkg("--purge").args(["nines", "nines-probe"]));
+    assert!(!root.path("etc/nines").exists() && !root.path("var/lib/nines").exists());
+    let left: Vec<String> = files(&root.path(""))
+        .into_iter()
+        .filter(|file| !file.starts_with("var/lib/dpkg/") && !file.starts_with("var/log/"))
+        .collect();
+    let users = ["passwd", "passwd-", "group", "group-", "shadow", "shadow-", "gshadow", "gshadow-", ".pwd.lock"];
+    let strange: Vec<&String> =
+        left.iter().filter(|file| !users.iter().any(|name| **file == format!("etc/{name}"))).collect();
+    assert!(strange.is_empty(), "left behind: {strange:?}");
+}
+
+const TEMPLATE: &str = "deploy/terraform/cloud-init.yaml.tftpl";
+const TOKEN: &str = "c2VjcmV0.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The user data's script as cloud-init writes it, with its paths below `folder`.
+fn script(folder: &Path, sha256: &str) -> PathBuf {
+    let mut text = fs::read_to_string(repository().join(TEMPLATE)).unwrap();
+    assert!(text.starts_with("#cloud-config\n"), "by this line cloud-init knows it");
+    for (name, value) in [
+        ("aggregator", "https://192.0.2.1:7443"),
+        ("token", TOKEN),
+        ("package_url", "https://packages.example/nines-probe.deb"),
+        ("package_sha256", sha256),
+    ] {
+        let place = format!("'${{{name}}}");
+        assert!(text.contains(&place), "{name} is asked for, in quotes");
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    assert!(!text.replace("$${", "").contains("${"), "nothing else has to be filled in");
+    let lines = text.lines().skip_while(|line| line.trim() != "content: |").skip(1);
+    let lines = lines.take_while(|line| line.is_empty() || line.starts_with("      "));
+    let script: String = lines.map(|line| format!("{}\n", line.get(6..).unwrap_or(""))).collect();
+    let script = script.replace("/run/", &format!("{}/", folder.display()));
+    let script = script.replace("/etc/nines/", &format!("{}/etc-", folder.display()));
+    let path = folder.join("nines-probe-install");
+    fs::write(&path, script).unwrap();
+    path
+}
+
+/// Runs the script with commands that write down how they were called.
+fn run(folder: &Path, script: &Path) -> (Output, String) {
+    let commands = folder.join("bin");
+    fs::create_dir_all(&commands).unwrap();
+    let log = folder.join("calls");
+    for name in ["dpkg", "nines-probe", "systemctl", "curl"] {
+        let text = format!(
+            "#!/bin/sh\necho {name} \"$@\" >>'{log}'\n[ {name} != curl ] || printf package >'{package}'\n",
+            log = log.display(),
+            package = folder.join("nines-probe.deb").display()
+        );
+        fs::write(commands.join(name), text).unwrap();
+        fs::set_permissions(commands.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh").arg(script).env("PATH", path).output().unwrap();
+    (output, fs::read_to_string(log).unwrap_or_default())
+}
+
+fn sha256(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+}
+
+#[test]
+fn a_fresh_machine_joins_with_a_token_and_an_address_and_one_that_has_joined_keeps_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("package")));
+    assert!(output.status.success(), "{output:?}");
+    let calls: Vec<&str> = calls.lines().collect();
+    let [fetched, installed, joined, started] = calls[..] else { panic!("{calls:?}") };
+    assert!(fetched.ends_with("https://packages.example/nines-probe.deb") && fetched.contains("--fail"), "{fetched}");
+    assert!(installed.starts_with("dpkg --install"), "{installed}");
+    assert!(joined.starts_with(&format!("nines-probe join https://192.0.2.1:7443 {TOKEN} --config ")), "{joined}");
+    assert_eq!(started, "systemctl enable --now nines-probe");
+
+    fs::write(folder.path().join("etc-probe.toml"), "").unwrap();
+    fs::remove_file(folder.path().join("calls")).unwrap();
+    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("package")));
+    assert!(output.status.success() && !calls.contains("join") && calls.contains("enable"), "{calls}");
+}
+
+#[test]
+fn a_package_that_is_not_the_one_named_is_never_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("another package")));
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(calls.lines().count(), 1, "fetched, and no more: {calls}");
+}
