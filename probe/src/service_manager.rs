@@ -159,17 +159,17 @@ mod tests {
         let (rounds, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
         let (counted, stopped) = (Arc::clone(&rounds), stop.clone());
         let told = tokio::spawn(async move { ours.accompany(|| counted.load(Ordering::SeqCst), &stopped).await });
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         assert_eq!(manager.heard(), ["READY=1"]);
         for _ in 0..4 {
             rounds.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            sleep(Duration::from_secs(5)).await;
         }
         assert_eq!(manager.heard(), ["WATCHDOG=1"; 4]);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(60)).await;
         assert_eq!(manager.heard(), [""; 0], "stuck for three times the manager's patience");
         rounds.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        sleep(Duration::from_secs(5)).await;
         assert_eq!(manager.heard(), ["WATCHDOG=1"], "it got on in time after all");
         stop.cancel();
         told.await.unwrap();
@@ -188,7 +188,7 @@ mod tests {
             let (rounds, ours) = (AtomicU64::new(0), ServiceManager::of(&other));
             let growing = || rounds.fetch_add(1, Ordering::SeqCst);
             tokio::join!(ours.accompany(growing, &stop), async {
-                tokio::time::sleep(Duration::from_secs(9)).await;
+                sleep(Duration::from_secs(9)).await;
                 stop.cancel();
             });
             assert_eq!(manager.heard(), ["READY=1", "STOPPING=1"], "{other:?}");

@@ -94,7 +94,10 @@ fn packages_install_run_keep_what_is_the_operators_and_leave_nothing_when_purged
         assert_eq!(version.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
         assert_eq!(root.about(&format!("usr/bin/{name}")), (0o755, 0, 0));
         assert_eq!(root.about(&format!("lib/systemd/system/{name}.service")), (0o644, 0, 0));
-        assert!(fs::read_to_string(root.path("etc/passwd")).unwrap().contains(&format!("{name}:x:")), "a user of its own");
+        assert!(
+            fs::read_to_string(root.path("etc/passwd")).unwrap().contains(&format!("{name}:x:")),
+            "a user of its own"
+        );
     }
     assert_eq!(root.about("etc/nines/nines.toml"), (0o640, 0, root.gid("nines")));
     done(Command::new(binaries::nines()).args(["config", "check"]).arg(root.path("etc/nines/nines.toml")));

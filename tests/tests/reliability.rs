@@ -1,10 +1,16 @@
-//! `docs/RELIABILITY.md` promises tests by their names: they exist.
+//! `docs/RELIABILITY.md` and `docs/SECURITY.md` promise tests by their names: they exist.
 
 use nines_tests::binaries::repository;
 
 #[test]
-fn every_test_that_the_table_of_faults_names_is_in_the_sources() {
-    let page = std::fs::read_to_string(repository().join("docs/RELIABILITY.md")).unwrap();
+fn every_test_that_the_tables_of_faults_and_of_threats_name_is_in_the_sources() {
+    for page in ["docs/RELIABILITY.md", "docs/SECURITY.md"] {
+        all_named_tests_are_there(page);
+    }
+}
+
+fn all_named_tests_are_there(page: &str) {
+    let page = std::fs::read_to_string(repository().join(page)).expect("the page is there");
     let named: Vec<(&str, &str)> = page.split('`').filter_map(|code| code.split_once(".rs::")).collect();
     assert!(30 < named.len(), "the page names tests: {named:?}");
     for (file, test) in named {

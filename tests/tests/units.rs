@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use nines_tests::wait::until;
 
 /// The most that a unit may be exposed, in the tenths that systemd-analyze counts; a bare unit has 96.
 const MAX_EXPOSURE: u32 = 13;
-const UNITS: [(&str, fn() -> PathBuf); 2] = [("nines", binaries::nines), ("nines-probe", binaries::nines_probe)];
 
 fn unit(name: &str) -> String {
     std::fs::read_to_string(repository().join("deploy").join(format!("{name}.service"))).unwrap()
@@ -25,12 +23,12 @@ fn unit(name: &str) -> String {
 #[ignore = "systemd-analyze"]
 fn the_units_are_ones_that_systemd_takes_and_leave_little_exposed() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, binary) in UNITS {
+    for (name, binary) in [("nines", binaries::nines()), ("nines-probe", binaries::nines_probe())] {
         let text = unit(name);
         let installed = format!("/usr/bin/{name}");
         assert!(text.contains(&installed), "{name} runs {installed}");
         let path = folder.path().join(format!("{name}.service"));
-        std::fs::write(&path, text.replace(&installed, binary().to_str().unwrap())).unwrap();
+        std::fs::write(&path, text.replace(&installed, binary.to_str().unwrap())).unwrap();
         let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
         let told = String::from_utf8_lossy(&verified.stderr);
         let ours: Vec<&str> = told.lines().filter(|line| line.contains(name)).collect();

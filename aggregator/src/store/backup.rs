@@ -100,8 +100,9 @@ mod tests {
         assert_eq!((about.len(), about.permissions().mode() & 0o777), (bytes, PRIVATE));
         assert!(!folder.path().join("copy.db.part").exists());
         let copy = Store::open(&to).unwrap();
-        let mark = copy.read_blocking(|conn| Ok(conn.query_row("SELECT number FROM mark", [], |row| row.get(0))?));
-        assert_eq!(mark.unwrap(), 42_i64);
+        let mark =
+            copy.read_blocking(|conn| Ok(conn.query_row("SELECT number FROM mark", [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(mark.unwrap(), 42);
     }
 
     #[test]
