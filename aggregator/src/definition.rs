@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use nines_shared::check::Check;
+use nines_shared::check::{Check, Question};
 use nines_shared::id::{CheckId, CustomerId, PersonId, RegionId, ServiceId};
 use nines_shared::secret::{Secret, Secrets};
 use nines_shared::time::{Span, Timestamp};
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use channel::{Channel, ChannelKind};
 pub use route::{Escalation, Route, WeeklyHours};
 
+use crate::incident::certificate::DEFAULT_WARN_MS;
 use look::{Colour, Logo, Look};
 
 /// Everything that a fleet file says.
@@ -66,18 +67,41 @@ pub struct Watch {
     pub coverage_floors: BTreeMap<ServiceId, u32>,
     /// The checks that each check depends on; no check depends on itself, by whatever way.
     pub depends_on: BTreeMap<CheckId, Vec<CheckId>>,
+    /// How long before its end a certificate is to be renewed, in ms, of checks that name it; 0 watches none.
+    pub certificates: BTreeMap<CheckId, i64>,
 }
 
 impl Watch {
+    /// Those of `checks` whose certificates are watched, with how many ms before its end one is to be renewed.
+    pub fn certificates_of<'a>(&self, checks: impl Iterator<Item = &'a Check>) -> Vec<(CheckId, i64)> {
+        let shown = checks.filter(|check| shows_certificates(check));
+        let warn_ms = |check: &Check| self.certificates.get(&check.id).copied().unwrap_or(DEFAULT_WARN_MS);
+        shown.map(|check| (check.id.clone(), warn_ms(check))).filter(|(_, warn_ms)| 0 < *warn_ms).collect()
+    }
+
     /// The least coverage of the last hour of `service`, in parts per million.
     pub fn coverage_floor_of(&self, service: &ServiceId) -> u32 {
         self.coverage_floors.get(service).copied().unwrap_or(self.coverage_floor_ppm)
     }
 }
 
+/// Whether the target of `check` shows certificates.
+pub fn shows_certificates(check: &Check) -> bool {
+    match &check.question {
+        Question::Tls(_) => true,
+        Question::Http(http) => http.url.scheme() == "https",
+        Question::Dns(_) | Question::Tcp(_) | Question::Icmp(_) | Question::Grpc(_) => false,
+    }
+}
+
 impl Default for Watch {
     fn default() -> Self {
-        Self { coverage_floor_ppm: 900_000, coverage_floors: BTreeMap::new(), depends_on: BTreeMap::new() }
+        Self {
+            coverage_floor_ppm: 900_000,
+            coverage_floors: BTreeMap::new(),
+            depends_on: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+        }
     }
 }
 

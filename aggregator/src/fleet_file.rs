@@ -186,6 +186,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         watch.check(&table, &declared);
         check::read(table, &declared)
     });
+    let watch = watch.finish(root, &checks);
     let zones = zones(&services, &customers);
     let maintenance = each(elements.maintenance, |table| maintenance::read(table, &declared, &zones));
     let channels = each(elements.channels, channel::read);
@@ -204,7 +205,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         channels: whole(channels)?,
         routes: whole(routes)?,
         people: whole(people)?,
-        watch: watch.finish(root)?,
+        watch: watch?,
         secrets: Secrets::default(),
     };
     advice::give(root, &fleet, &spots);

@@ -12,6 +12,7 @@
 
 pub mod advice;
 pub mod ailment;
+pub mod certificate;
 pub mod common;
 pub mod course;
 pub mod dependence;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::Severity;
 use crate::uptime::calendar;
+use certificate::Notice;
 use common::Finding;
 use course::Course;
 use measured::Measured;
@@ -281,15 +283,19 @@ impl Incident {
     pub fn words(&self) -> &'static str {
         match &self.scene.measured {
             Some(Measured::Probe(ailments)) => ailments.first().map_or(self.kind.words(), |worst| worst.sign.words()),
-            Some(Measured::Burn(_) | Measured::Coverage { .. }) | None => self.kind.words(),
+            Some(Measured::Certificate(Notice { before: Some(_), .. })) => "showing another certificate",
+            Some(Measured::Certificate(_) | Measured::Burn(_) | Measured::Coverage { .. }) | None => self.kind.words(),
         }
     }
 
     /// The code of what it is about: what the failures have in common, the first by name where they differ; of a probe its
-    /// worst sign.
+    /// worst sign, of a certificate what is with it.
     pub fn reason(&self) -> Option<&str> {
         if let Some(Measured::Probe(ailments)) = &self.scene.measured {
             return ailments.first().map(|worst| worst.sign.code());
+        }
+        if let Some(Measured::Certificate(notice)) = &self.scene.measured {
+            return Some(if notice.before.is_some() { certificate::CHANGED } else { certificate::ENDS_SOON });
         }
         let reasons = self.scene.findings.iter().find(|finding| finding.aspect == common::Aspect::Reason)?;
         reasons.values.first().map(|shows| shows.value.as_str())

@@ -27,6 +27,7 @@ mod readers;
 pub mod reports;
 pub mod samples;
 mod schema;
+pub mod shown;
 pub mod silences;
 mod writer;
 

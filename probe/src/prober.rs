@@ -15,6 +15,7 @@ mod handshake;
 mod http;
 mod icmp;
 mod must_fail;
+mod news;
 mod parts;
 mod record;
 mod redact;
@@ -33,13 +34,14 @@ use std::time::Duration;
 
 use nines_shared::address::AddressRule;
 use nines_shared::check::{Addresses, Check, Question};
-use nines_shared::sample::{Evidence, Outcome, Phase, Phases, Reason, TraceId};
+use nines_shared::sample::{Certificate, Evidence, Outcome, Phase, Phases, Reason, TlsEvidence, TraceId};
 use nines_shared::secret::Secrets;
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use connect::Pin;
 use failure::Failure;
+use news::News;
 use record::Record;
 use resolve::Resolver;
 use trust::Trusts;
@@ -90,6 +92,7 @@ pub struct Prober {
     trusts: Trusts,
     clock: Clock,
     terse: bool,
+    news: News,
     secrets: Mutex<Arc<Secrets>>,
 }
 
@@ -104,12 +107,13 @@ impl Prober {
             trusts: Trusts::warmed(),
             clock: Clock::system(),
             terse: false,
+            news: News::default(),
             secrets: Mutex::default(),
         }
     }
 
     /// A prober for samples, of which only those that are not `up` keep what the target showed: for the others
-    /// it is not put into words.
+    /// it is not put into words, but for a chain of certificates that their check has not told of of late.
     #[must_use]
     pub fn terse(self) -> Self {
         Self { terse: true, ..self }
@@ -128,7 +132,7 @@ impl Prober {
         let deadline = Instant::now() + millis(check.timeout_ms);
         let mut attempt = 1;
         loop {
-            let seen = look.attempt(check, Run { deadline, attempt }).await;
+            let seen = look.attempt(check, Run { deadline, attempt, whole: true }).await;
             let worked = matches!(seen.outcome, Outcome::Up | Outcome::Degraded);
             let next = Instant::now() + RETRY_PAUSE;
             if worked || check.retries < attempt || deadline <= next {
@@ -156,6 +160,8 @@ pub(crate) struct Look<'p> {
 pub(crate) struct Run {
     deadline: Instant,
     attempt: u8,
+    /// Whether it is the sample itself, and not one of several parts: those may each show another chain.
+    whole: bool,
 }
 
 impl Look<'_> {
@@ -191,12 +197,23 @@ impl Look<'_> {
             failure.detail = secrets.hidden(&failure.detail);
         }
         let degraded_after_us = check.degraded_after_ms.map(|ms| ms.unsigned_abs().saturating_mul(1_000));
-        let mut seen = record.conclude(failure, run.attempt, degraded_after_us, !self.prober.terse);
+        let news = self.prober.terse && run.whole && failure.is_none() && self.shows_news(check, &record);
+        let mut seen = record.conclude(failure, run.attempt, degraded_after_us, news || !self.prober.terse);
         if seen.outcome != Outcome::Up {
+            secrets.hide(&mut seen.evidence);
+            seen.evidence.bound();
+        } else if news {
+            seen.evidence = Evidence { tls: seen.evidence.tls.take().map(who_is_shown), ..Evidence::default() };
             secrets.hide(&mut seen.evidence);
             seen.evidence.bound();
         }
         seen
+    }
+
+    /// Whether the target showed a chain that is to be told of although all is well.
+    fn shows_news(&self, check: &Check, record: &Record) -> bool {
+        let shown = record.session.as_ref().and_then(|session| session.shown());
+        shown.is_some_and(|shown| self.prober.news.is_news(&check.id, &shown.chain, self.prober.clock.now()))
     }
 
     async fn ask(&self, question: &Question, deadline: Instant, record: &mut Record) -> Result<(), Failure> {
@@ -209,6 +226,13 @@ impl Look<'_> {
             Question::Grpc(question) => grpc::ask(self, question, deadline, record).await,
         }
     }
+}
+
+/// Whom the chain names and when it ends, and nothing else of the session.
+fn who_is_shown(tls: TlsEvidence) -> TlsEvidence {
+    let bare = |one| Certificate { names: Vec::new(), ..one };
+    let chain = tls.chain.into_iter().map(bare).collect();
+    TlsEvidence { chain, path: tls.path, unverified: tls.unverified, ..TlsEvidence::default() }
 }
 
 fn millis(ms: i64) -> Duration {

@@ -6,6 +6,7 @@ use nines_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::{Fleet, Severity};
+use crate::incident::certificate::{CHANGED, Notice};
 use crate::incident::common::{Finding, headline};
 use crate::incident::measured::Measured;
 use crate::incident::transition::Telling;
@@ -57,13 +58,19 @@ struct Body<'a> {
     root: Option<&'a str>,
     /// The checks that depend on those that fail, by way of others too; at most [`MAX_AFFECTED`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    affected: Vec<Affected<'a>>,
+    affected: Vec<Affected>,
     /// How fast the error budget is spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     burn: Option<&'a Burn>,
     /// How much of the last hour was observed, in parts per million.
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage_ppm: Option<u32>,
+    /// Whole days until the certificate ends, when this was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days_left: Option<i64>,
+    /// Which certificate it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<&'a Notice>,
     link: String,
 }
 
@@ -116,6 +123,21 @@ pub struct Message {
     pub assigned_to: Option<String>,
     /// Late results show that it did not happen.
     pub withdrawn: bool,
+    /// It comes and goes, and is told seldom until it has been calm.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+    /// The checks that depend on those that fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub affected: Vec<Affected>,
+    /// How fast the error budget is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burn: Option<Burn>,
+    /// How much of the last hour was observed, in parts per million.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage_ppm: Option<u32>,
+    /// Whole days until the certificate ends; negative where it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days_left: Option<i64>,
     /// Where people read on.
     pub link: String,
     /// It is none of a real incident: an operator tries the channel.
@@ -153,6 +175,7 @@ impl Message {
     pub fn standing(&self) -> Standing {
         match self {
             Self { incident: None, .. } => Standing::Notice,
+            Self { reason: Some(reason), .. } if reason == CHANGED => Standing::Notice,
             Self { withdrawn: true, .. } => Standing::Withdrawn,
             Self { resolved_at: Some(_), .. } => Standing::Over,
             Self { event, .. } if event == Event::Resolved.code() => Standing::Over,
@@ -169,14 +192,17 @@ impl Message {
 }
 
 /// A check that depends on what fails.
-#[derive(Debug, PartialEq, Serialize)]
-struct Affected<'a> {
-    service: &'a str,
-    check: &'a str,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Affected {
+    /// Its service.
+    pub service: String,
+    /// Which check.
+    pub check: String,
 }
 
 /// Who is affected where `incident` is: by the file's dependences, those that fail themselves apart.
-fn affected<'a>(fleet: &'a Fleet, incident: &Incident) -> Vec<Affected<'a>> {
+fn affected(fleet: &Fleet, incident: &Incident) -> Vec<Affected> {
     let failing = &incident.scene.checks;
     let mut ids: Vec<&CheckId> =
         failing.iter().flat_map(|check| dependence::affected(&fleet.watch.depends_on, check)).collect();
@@ -184,7 +210,7 @@ fn affected<'a>(fleet: &'a Fleet, incident: &Incident) -> Vec<Affected<'a>> {
     ids.dedup();
     let others = ids.into_iter().filter(|id| !failing.contains(id));
     let defined = others.filter_map(|id| fleet.checks.iter().find(|check| check.id == *id));
-    let named = defined.map(|check| Affected { service: check.service.as_str(), check: check.id.as_str() });
+    let named = defined.map(|check| Affected { service: check.service.to_string(), check: check.id.to_string() });
     named.take(MAX_AFFECTED).collect()
 }
 
@@ -199,8 +225,14 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
     let (burn, coverage_ppm) = match &scene.measured {
         Some(Measured::Burn(burn)) => (Some(burn), None),
         Some(Measured::Coverage { ppm, .. }) => (None, Some(*ppm)),
-        Some(Measured::Probe(_)) | None => (None, None),
+        Some(Measured::Probe(_) | Measured::Certificate(_)) | None => (None, None),
     };
+    let certificate = match &scene.measured {
+        Some(Measured::Certificate(notice)) => Some(notice),
+        Some(Measured::Burn(_) | Measured::Coverage { .. } | Measured::Probe(_)) | None => None,
+    };
+    // The letter is written when it is told.
+    let written_at = incident.course.told_at.unwrap_or(instants.detected_at);
     let body = Body {
         schema: SCHEMA,
         event: telling.event,
@@ -234,6 +266,8 @@ pub fn body(fleet: &Fleet, incident: &Incident, telling: Telling, note: Option<&
         affected: affected(fleet, incident),
         burn,
         coverage_ppm,
+        days_left: certificate.map(|notice| notice.days_left(written_at)),
+        certificate,
         link: link(fleet, incident),
     };
     serde_json::to_string(&body).expect("plain data with text keys, written to memory")
@@ -309,6 +343,8 @@ mod tests {
         assert_eq!(standing(r#""event":"updated","acknowledged_at":1"#), Standing::Acknowledged);
         assert_eq!(standing(r#""event":"updated","acknowledged_at":1,"resolved_at":2"#), Standing::Over);
         assert_eq!(standing(r#""event":"resolved""#), Standing::Over);
+        let changed = r#""event":"updated","reason":"chain_changed","resolved_at":2"#;
+        assert_eq!(standing(changed), Standing::Notice, "nothing was wrong");
         assert_eq!(standing(r#""event":"resolved","withdrawn":true"#), Standing::Withdrawn);
         assert_eq!(Message::read(r#"{"event":"final","kind":"report"}"#).unwrap().standing(), Standing::Notice);
     }

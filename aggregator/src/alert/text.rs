@@ -11,6 +11,7 @@ use super::message::{Message, Standing};
 use crate::definition::channel::Texts;
 use crate::definition::template::{Placeholder, Template};
 use crate::incident::Kind;
+use crate::incident::measured::Measured;
 use crate::uptime::calendar;
 use crate::words;
 
@@ -84,6 +85,11 @@ fn facts(message: &Message) -> Vec<(&'static str, String)> {
         ("Unknown from", Some(listed(&regions.unknown))),
         ("Up from", Some(listed(&regions.up))),
         ("Checks", Some(message.checks.join(", "))),
+        ("Affected", Some(affected(message))),
+        ("Days left", message.days_left.map(|days| days.to_string())),
+        ("Budget", message.burn.map(|burn| Measured::Burn(burn).words())),
+        ("Observed", message.coverage_ppm.map(words::percent)),
+        ("Flapping", message.flapping.then(|| "yes: told seldom until it is calm".to_owned())),
         ("Reason", message.reason.clone()),
         ("Detail", message.detail.clone()),
         ("Note", message.note.clone()),
@@ -142,6 +148,10 @@ fn state(message: &Message) -> &str {
         Standing::Withdrawn => "withdrawn",
         Standing::Notice => &message.event,
     }
+}
+
+fn affected(message: &Message) -> String {
+    message.affected.iter().map(|one| one.check.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn listed(regions: &[nines_shared::id::RegionId]) -> String {
@@ -234,6 +244,27 @@ mod tests {
         let text = of(&outage(), &empty);
         assert_eq!(text.title, outage().summary, "nobody is told nothing");
         assert!(!text.facts.is_empty());
+    }
+
+    #[test]
+    fn figures_are_facts_where_there_are_any() {
+        let fact = |message: &Message, name: &str| {
+            let facts = of(message, &Texts::default()).facts;
+            facts.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        let body = r#"{"incident":"shop-1","flapping":true,"days_left":-2,"coverage_ppm":875000,
+            "affected":[{"service":"cart","check":"cart-home"},{"service":"pay","check":"pay-api"}],
+            "burn":{"long_ms":3600000,"short_ms":300000,"factor_tenths":144,"long_milli":14500,"short_milli":20000,"budget_ms":1000,
+                "remaining_ms":-60000,"ends_at":null}}"#;
+        let message = Message::read(body).unwrap();
+        assert_eq!(fact(&message, "Days left").unwrap(), "-2");
+        assert_eq!(fact(&message, "Affected").unwrap(), "cart-home, pay-api");
+        assert!(fact(&message, "Observed").unwrap().starts_with("87.5"));
+        assert!(fact(&message, "Budget").unwrap().starts_with("14.5 times"));
+        assert!(fact(&message, "Flapping").is_some());
+        for name in ["Days left", "Affected", "Observed", "Budget", "Flapping"] {
+            assert_eq!(fact(&outage(), name), None);
+        }
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl Desk {
             pace: Pace::of(checks.get(service).into_iter().flatten().copied()),
             changed_from: note.changed_from,
             coverage_floor_ppm: fleet.watch.coverage_floor_of(service),
+            certificates: fleet.watch.certificates_of(checks.get(service).into_iter().flatten().copied()),
             watched_since: self.listening_since.max(self.loaded_at),
             minutes: note.minutes.clone(),
         };

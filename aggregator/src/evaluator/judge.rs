@@ -36,6 +36,8 @@ pub struct Question {
     pub changed_from: Option<Timestamp>,
     /// The least coverage of the last hour, in parts per million.
     pub coverage_floor_ppm: u32,
+    /// Its checks whose certificates are watched, with how many ms before its end one is to be renewed.
+    pub certificates: Vec<(CheckId, i64)>,
     /// Since when its samples could have come.
     pub watched_since: Timestamp,
     /// What is known of its last minutes.
@@ -189,6 +191,7 @@ impl View {
         let minutes = standing::minutes(conn, self, question, open)?;
         transitions.extend(standing::of_coverage(conn, self, (question, &minutes), open)?);
         transitions.extend(standing::of_burn(conn, self, &minutes, open)?);
+        transitions.extend(standing::of_certificates(conn, self, question, open)?);
         Ok(Judgement {
             service: question.service.clone(),
             transitions,

@@ -1,18 +1,20 @@
-//! What is read of a service's last minutes: coverage and burn rates.
+//! What is read of a service's last minutes: coverage and burn rates; and of the certificates that its targets show.
 //!
 //! The minutes are carried from tick to tick, so that a window of three days costs a few additions. They are read from
 //! samples where they are not there: once after a start, and where something was down for the first time in hours.
 
+use nines_shared::id::CheckId;
 use nines_shared::time::Span;
 use rusqlite::Connection;
 
 use super::judge::{Question, View};
 use crate::definition::Slo;
+use crate::incident::certificate::{CHANGED, MAX_CHANGES, Notice, changes, ends_first};
 use crate::incident::measured::Measured;
 use crate::incident::standing::{Reading, Standing, settle};
-use crate::incident::transition::Transition;
+use crate::incident::transition::{TELL_HISTORY_MS, Transition, for_the_record};
 use crate::incident::{Incident, Kind, Scene, flap};
-use crate::store::{StoreError, definitions, incidents};
+use crate::store::{StoreError, definitions, incidents, shown};
 use crate::uptime::burn_rate::{Burn, LONGEST_MS, LONGEST_SHORT_MS, Spent, firing};
 use crate::uptime::minutes::Minutes;
 use crate::uptime::service::assess;
@@ -100,6 +102,56 @@ pub(super) fn of_burn(
     settled(conn, view, (Kind::BurnRate, Reading::Fails(view.now), &seen), open)
 }
 
+/// Whether a certificate that a target of the service shows ends soon, and which took the place of another of late.
+pub(super) fn of_certificates(
+    conn: &Connection,
+    view: &View,
+    question: &Question,
+    open: &[Incident],
+) -> Result<Vec<Transition>, StoreError> {
+    let mut known = Vec::new();
+    for (check, _) in &question.certificates {
+        known.extend(shown::of_check(conn, check)?);
+    }
+    let warn_ms = |check: &CheckId| {
+        question.certificates.iter().find(|(known, _)| known == check).map_or(0, |(_, warn_ms)| *warn_ms)
+    };
+    let lives = view.now < view.record.life.to && !question.certificates.is_empty();
+    let (reading, seen) = match ends_first(&known, warn_ms, view.now) {
+        _ if !lives => (Reading::Good(view.now), Scene::default()),
+        Some((first, true)) => {
+            let since = first.leaf.ends_at.plus_ms(-warn_ms(&first.check)).max(first.first_seen_at).min(view.now);
+            (
+                Reading::Fails(since),
+                notice(Notice { check: first.check.clone(), leaf: first.leaf.clone(), before: None }),
+            )
+        }
+        Some((_, false)) => (Reading::Good(view.now), Scene::default()),
+        None => (Reading::Unknown, Scene::default()),
+    };
+    let mut transitions = settled(conn, view, (Kind::Certificate, reading, &seen), open)?;
+    let since = view.now.plus_ms(-TELL_HISTORY_MS);
+    let news = changes(&known, since);
+    if !news.is_empty() {
+        let noted = incidents::recent(conn, Kind::Certificate, &view.subject, since)?;
+        let told = noted.iter().filter_map(|incident| match &incident.scene.measured {
+            Some(Measured::Certificate(notice)) if notice.before.is_some() => Some(notice),
+            _ => None,
+        });
+        let told: Vec<&Notice> = told.collect();
+        let is_known =
+            |new: &Notice| told.iter().any(|notice| notice.check == new.check && notice.leaf.sha256 == new.leaf.sha256);
+        let new = news.into_iter().filter(|(new, _)| !is_known(new));
+        let new = new.take(MAX_CHANGES.saturating_sub(told.len()));
+        transitions.extend(new.map(|(new, at)| for_the_record(&view.subject, notice(new), at, view.now)));
+    }
+    Ok(transitions)
+}
+
+fn notice(notice: Notice) -> Scene {
+    Scene { checks: vec![notice.check.clone()], measured: Some(Measured::Certificate(notice)), ..Scene::default() }
+}
+
 /// What counts in the objective's window, and what of it was down: as assessed, and before that by the outages on record.
 fn budget_accounts(conn: &Connection, view: &View, slo: &Slo) -> Result<Accounts, StoreError> {
     let from = view.now.plus_ms(-slo.window_ms).max(view.record.life.from);
@@ -129,12 +181,16 @@ fn settled(
     let known = known(open, view, kind);
     let since = view.now.plus_ms(-flap::FLAP_SPAN_MS);
     let beginnings = match reading {
-        Reading::Fails(_) => flap::beginnings(&incidents::recent(conn, kind, &view.subject, since)?),
+        Reading::Fails(_) => {
+            let mut recent = incidents::recent(conn, kind, &view.subject, since)?;
+            recent.retain(|incident| incident.reason() != Some(CHANGED));
+            flap::beginnings(&recent)
+        }
         Reading::Good(_) | Reading::Unknown => Vec::new(),
     };
     let severity = match &seen.measured {
         Some(Measured::Burn(burn)) => burn.severity(),
-        Some(Measured::Coverage { .. } | Measured::Probe(_)) | None => kind.severity(),
+        Some(Measured::Coverage { .. } | Measured::Probe(_) | Measured::Certificate(_)) | None => kind.severity(),
     };
     Ok(settle(&Standing {
         kind,

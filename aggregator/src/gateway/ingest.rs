@@ -15,6 +15,7 @@ use super::{Gateway, admission};
 use crate::store::certificates::{self, Standing};
 use crate::store::probes;
 use crate::store::samples::{self, Inserted};
+use crate::store::shown;
 
 /// Answers a batch.
 pub(super) async fn batches(
@@ -75,6 +76,7 @@ async fn commit(gateway: &Gateway, peer: &Peer, samples: Vec<Sample>, health: He
             return Ok((standing, Inserted::default(), samples));
         }
         let inserted = samples::insert(tx, &samples, now)?;
+        shown::note(tx, &samples)?;
         probes::seen(tx, &sender.probe, &health, now)?;
         Ok((standing, inserted, samples))
     });

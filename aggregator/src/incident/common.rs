@@ -7,6 +7,7 @@ use nines_shared::sample::{Evidence, Outcome, Sample};
 use nines_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::certificate::CHANGED;
 use super::instants::failing_checks;
 use super::{Incident, Kind, RegionViews, Scene};
 use crate::uptime::Verdict;
@@ -181,6 +182,7 @@ pub fn headline(incident: &Incident) -> String {
     let what = incident.words();
     let when = match incident.instants.ended_at {
         _ if incident.withdrawn => format!("was taken for {what} since {since}, which late results disprove"),
+        Some(_) if incident.reason() == Some(CHANGED) => format!("is {what} since {since}"),
         None => format!("is {what} since {since}"),
         Some(ended_at) => {
             let length = words::length(ended_at.since(incident.instants.started_at));

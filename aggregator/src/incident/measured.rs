@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ailment::Ailment;
+use super::certificate::Notice;
 use crate::uptime::burn_rate::Burn;
 use crate::uptime::calendar;
 use crate::words;
@@ -20,6 +21,8 @@ pub enum Measured {
         /// The least that is wanted.
         floor_ppm: u32,
     },
+    /// Which certificate ends soon, or took the place of another.
+    Certificate(Notice),
     /// What is wrong with a probe, the worst first.
     Probe(Vec<Ailment>),
 }
@@ -32,6 +35,7 @@ impl Measured {
             Self::Coverage { ppm, floor_ppm } => {
                 format!("{} of the last hour was observed, under {}", words::percent(*ppm), words::percent(*floor_ppm))
             }
+            Self::Certificate(notice) => notice.words(),
             Self::Probe(ailments) => {
                 ailments.iter().map(|ailment| ailment.words.as_str()).collect::<Vec<_>>().join("; ")
             }

@@ -323,6 +323,37 @@ fn begin(case: &Case<'_>, episode: &Episode) -> Option<Transition> {
     Some(retold(case, incident, change, (true, Some("it was over before we learned of it"))))
 }
 
+/// An incident that is nothing but a note: it happened at `at`, is over, and is told as `info`.
+pub fn for_the_record(subject: &Subject, scene: Scene, at: Timestamp, now: Timestamp) -> Transition {
+    let kind = Kind::Certificate;
+    let detected_at = now.max(at);
+    let mut incident = Incident {
+        id: IncidentId::of(kind, subject, at),
+        kind,
+        subject: subject.clone(),
+        severity: Severity::Info,
+        instants: Instants {
+            last_good_at: None,
+            first_failure_at: at,
+            started_at: at,
+            detected_at,
+            notified_at: None,
+            acknowledged_at: None,
+            ended_at: Some(at),
+            resolved_at: Some(detected_at),
+        },
+        outages: vec![Outage { from: at, to: Some(at) }],
+        withdrawn: false,
+        revision: 0,
+        scene,
+        acknowledged_by: None,
+        assigned_to: None,
+        course: Course::default(),
+    };
+    let told = Some(tell(&mut incident, Telling { event: Event::Updated, severity: Severity::Info }, now));
+    Transition { incident, change: Change::Recorded, told, note: None, wants_scene: false, sights: Vec::new() }
+}
+
 /// `incident` with what `episode` says it covers. What led to it is looked at again only where its start moved.
 fn covering(incident: &Incident, episode: &Episode) -> Incident {
     let mut next = incident.clone();

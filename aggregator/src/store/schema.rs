@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    StoreError, authorities, certificates, definitions, gaps, incidents, outbox, probes, reports, samples, silences,
+    StoreError, authorities, certificates, definitions, gaps, incidents, outbox, probes, reports, samples, shown,
+    silences,
 };
 
 /// Marks the file as ours: "Nine" in ASCII.
@@ -24,6 +25,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[gaps::TABLES],
     &[incidents::COURSE, incidents::SIGHTS, probes::AILING],
     &[authorities::SEVERAL, certificates::TABLE, probes::CLONES],
+    &[shown::TABLES],
 ];
 
 /// The version of this program's tables.

@@ -28,7 +28,9 @@ impl Doubt {
 /// The sample of `due`, begun at `begun`, that saw `seen`.
 pub(super) fn sample(kit: &Kit, due: &Due, begun: Reading, seen: Observation, doubt: Option<Doubt>) -> Sample {
     let mut sample = blank(kit, due, begun);
-    let evidence = (seen.outcome != Outcome::Up && seen.evidence != Evidence::default()).then_some(seen.evidence);
+    // Of what is up only a chain is told, where it is news.
+    let told = seen.outcome != Outcome::Up || seen.evidence.tls.is_some();
+    let evidence = (told && seen.evidence != Evidence::default()).then_some(seen.evidence);
     sample.evidence = evidence.map(Box::new);
     sample.duration_us = Some(seen.duration_us);
     sample.phases_us = seen.phases_us;

@@ -61,7 +61,7 @@ impl Look<'_> {
             }
             let secrets = self.secrets.clone();
             let look = Look { prober: self.prober, trace: self.trace, pin: plan.pin.as_ref(), secrets };
-            look.one(check, plan.question, record, run).await
+            look.one(check, plan.question, record, Run { whole: false, ..run }).await
         })
     }
 

@@ -1,11 +1,13 @@
 //! The kinds of incident over a real store: what opens them, who is told of them, and how they end.
 
 use nines_shared::id::ProbeId;
+use nines_shared::sample::{Certificate, Evidence, TlsEvidence};
 use nines_shared::wire::Health;
 
 use super::*;
 use crate::definition::Slo;
 use crate::incident::measured::Measured;
+use crate::store::shown;
 
 impl World {
     async fn change(&mut self, change: impl FnOnce(&mut Fleet)) {
@@ -262,4 +264,58 @@ async fn what_each_region_saw_before_and_after_is_kept_with_the_incident() {
     assert!(regions.values().all(|seen| *seen == (Outcome::Up, Outcome::Down)));
     world.running.store.write(|tx| Ok(tx.execute_batch("DELETE FROM sample")?)).await.unwrap();
     assert_eq!(read(&world).await, sights, "it outlives the samples");
+}
+
+/// A good sample of `region` at `second` that shows a certificate called `name`, which ends `days` days after the start.
+fn showing(region: &str, second: i64, (name, days): (&str, i64)) -> Sample {
+    let planned = planned(Span::new(at(second), at(second + 30)), &|_, _| Outcome::Up);
+    let mut sample = planned.into_iter().find(|sample| sample.region.as_str() == region).unwrap();
+    let (sha256, subject) = (name.to_owned(), "CN=shop".to_owned());
+    let leaf = Certificate { subject, sha256, not_after: at(days * 86_400), ..Certificate::default() };
+    let tls = TlsEvidence { chain: vec![leaf], ..TlsEvidence::default() };
+    sample.evidence = Some(Box::new(Evidence { tls: Some(tls), ..Evidence::default() }));
+    sample
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_a_ticket_until_every_region_sees_another_and_the_change_is_told_once() {
+    let mut world = World::new().await;
+    let show = |world: &World, samples: Vec<Sample>| {
+        let store = world.running.store.clone();
+        async move { store.write(move |tx| shown::note(tx, &samples)).await.unwrap() }
+    };
+    show(&world, vec![showing("eu-west", 0, ("old", 22)), showing("us-east", 0, ("old", 22))]).await;
+    world.by_minutes(0, 120, |_, _| Outcome::Up).await;
+    assert_eq!(world.incidents().await, []);
+    world
+        .change(|fleet| {
+            fleet.watch.certificates.insert("shop-home".parse().unwrap(), 30 * 86_400_000);
+        })
+        .await;
+    world.by_minutes(120, 240, |_, _| Outcome::Up).await;
+    let soon = world.of_kind(Kind::Certificate).await;
+    assert_eq!((soon.len(), soon[0].is_open(), soon[0].reason()), (1, true, Some("certificate_ends_soon")));
+    assert_eq!(world.told().await, [pair("opened", "mail")]);
+    let body: serde_json::Value = serde_json::from_str(&world.letters().await[0].body).unwrap();
+    assert_eq!((&body["days_left"], &body["severity"]), (&21.into(), &"ticket".into()), "{body}");
+    show(&world, vec![showing("eu-west", 240, ("new", 90))]).await;
+    world.by_minutes(240, 360, |_, _| Outcome::Up).await;
+    assert!(world.of_kind(Kind::Certificate).await.iter().any(Incident::is_open), "us-east has the old one");
+    show(&world, vec![showing("us-east", 360, ("new", 90))]).await;
+    world.by_minutes(360, 480, |_, _| Outcome::Up).await;
+    assert!(!world.of_kind(Kind::Certificate).await.iter().any(Incident::is_open));
+    let letters = world.letters().await;
+    let told: Vec<(&str, String)> = letters
+        .iter()
+        .map(|letter| {
+            let body: serde_json::Value = serde_json::from_str(&letter.body).unwrap();
+            (letter.event.as_str(), body["reason"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let wanted =
+        [("opened", "certificate_ends_soon"), ("updated", "chain_changed"), ("resolved", "certificate_ends_soon")];
+    assert_eq!(told, wanted.map(|(event, reason)| (event, reason.to_owned())));
+    world.restart(at(480));
+    world.by_minutes(480, 600, |_, _| Outcome::Up).await;
+    assert_eq!(world.letters().await.len(), 3, "a restart tells of nothing again");
 }

@@ -117,11 +117,14 @@ async fn an_application_protocol_is_offered_and_must_be_agreed_on() {
 }
 
 #[tokio::test]
-async fn a_terse_prober_puts_into_words_only_what_a_sample_keeps() {
+async fn a_terse_prober_puts_into_words_only_what_a_sample_keeps_and_tells_of_a_chain_once() {
     let ca = Authority::new("ours");
     let target = showing(signed(&leaf(), &ca)).await;
     let mut asked = question(target, &ca);
     let prober = prober().terse();
+    let seen = prober.run(&check(Question::Tls(Box::new(asked.clone())), LONG_MS), TRACE).await;
+    let told = seen.evidence.tls.as_ref().unwrap();
+    assert_eq!((verdict(&seen), told.chain[0].subject.as_str(), told.cipher.as_ref()), (UP, "CN=shop", None));
     let seen = prober.run(&check(Question::Tls(Box::new(asked.clone())), LONG_MS), TRACE).await;
     assert_eq!((verdict(&seen), seen.evidence.tls), (UP, None));
     asked.expect.issuer = Some("nobody".to_owned());
