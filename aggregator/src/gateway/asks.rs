@@ -22,7 +22,6 @@ use crate::confirm::{Came, Confirm};
 use crate::counters::Counters;
 use crate::definition::Fleet;
 use crate::running::Running;
-use crate::store::certificates;
 
 /// The last ask that the probe knows of, and how long it would wait for another.
 #[derive(Debug, Deserialize)]
@@ -39,10 +38,7 @@ pub(super) async fn asks(
     peer: Peer,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refused> {
-    let (asking, now) = (peer.clone(), gateway.running.clock.now());
-    let standing =
-        gateway.running.store.read(move |conn| certificates::standing(conn, &asking.probe, &asking.sha256, now));
-    peer.admitted(standing.await?)?;
+    peer.stands(&gateway.running).await?;
     let (running, desk) = (&gateway.running, &gateway.desk);
     desk.confirm(running).listens(&peer.probe, &peer.region, running.clock.now());
     let new = || {

@@ -21,7 +21,6 @@ use super::peer::Peer;
 use super::{Gateway, long_poll};
 use crate::definition::Fleet;
 use crate::fingerprint;
-use crate::store::certificates;
 
 /// What the probe has, and how long it would wait for something else.
 #[derive(Debug, Deserialize)]
@@ -39,10 +38,7 @@ pub(super) async fn assignment(
     peer: Peer,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refused> {
-    let (asking, now) = (peer.clone(), gateway.running.clock.now());
-    let standing =
-        gateway.running.store.read(move |conn| certificates::standing(conn, &asking.probe, &asking.sha256, now));
-    peer.admitted(standing.await?)?;
+    peer.stands(&gateway.running).await?;
     let running = &gateway.running;
     let new = || {
         let work = gateway.assignments.of(&running.fleet.borrow().clone(), &peer.region);

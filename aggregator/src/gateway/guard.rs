@@ -14,7 +14,7 @@ use super::answer::Refused;
 use super::authority::Circle;
 use super::lease::{Came, Seat};
 use super::peer::Peer;
-use crate::store::{certificates, probes};
+use crate::store::probes;
 
 /// What is known of one connection's peer.
 #[derive(Debug, Default)]
@@ -100,10 +100,7 @@ async fn stands(gateway: &Gateway, peer: &Peer, known: &Known) -> Result<(), Ref
     if known.admitted.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(is_same) {
         return Ok(());
     }
-    let (asking, now) = (peer.clone(), gateway.running.clock.now());
-    let standing =
-        gateway.running.store.read(move |conn| certificates::standing(conn, &asking.probe, &asking.sha256, now));
-    peer.admitted(standing.await?)?;
+    peer.stands(&gateway.running).await?;
     *known.admitted.lock().unwrap_or_else(PoisonError::into_inner) = Some(circle);
     Ok(())
 }

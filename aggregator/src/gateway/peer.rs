@@ -13,7 +13,8 @@ use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, X509Certificate}
 use super::Gateway;
 use super::answer::Refused;
 use super::authority::sha256;
-use crate::store::certificates::Standing;
+use crate::running::Running;
+use crate::store::certificates::{self, Standing};
 
 /// The probe that a certificate of our authority names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,17 @@ impl Peer {
         Err(Refused::new(StatusCode::FORBIDDEN, "certificate_ended", message))
     }
 
-    /// The peer as the database has it.
+    /// The peer as the database has it now.
+    ///
+    /// # Errors
+    /// What to answer one who is not a probe of the fleet any more.
+    pub(super) async fn stands(&self, running: &Running) -> Result<(), Refused> {
+        let (asking, now) = (self.clone(), running.clock.now());
+        let standing = running.store.read(move |conn| certificates::standing(conn, &asking.probe, &asking.sha256, now));
+        self.admitted(standing.await?)
+    }
+
+    /// The peer as it was found to stand.
     ///
     /// # Errors
     /// What to answer one who is not a probe of the fleet any more.
