@@ -4,13 +4,14 @@ use nines_shared::time::Timestamp;
 use rusqlite::Connection;
 
 use super::Ears;
+use super::standing::beginnings;
 use crate::incident::ailment::{Ailment, Patient, Sign, ailments};
 use crate::incident::measured::Measured;
 use crate::incident::standing::{Reading, Standing, settle};
 use crate::incident::transition::Transition;
-use crate::incident::{Incident, Kind, RegionViews, Scene, Subject, flap};
+use crate::incident::{Incident, Kind, RegionViews, Scene, Subject};
 use crate::store::probes::ProbeRecord;
-use crate::store::{StoreError, incidents, probes};
+use crate::store::{StoreError, probes};
 
 /// What is to change in the incidents about probes. `open` are all open incidents.
 ///
@@ -71,13 +72,7 @@ fn judge_one(
         None => Reading::Good(now),
     };
     let silent = found.first().is_some_and(|worst| worst.sign == Sign::Silent);
-    let beginnings = match reading {
-        Reading::Fails(_) => {
-            let since = now.plus_ms(-flap::FLAP_SPAN_MS);
-            flap::beginnings(&incidents::recent(conn, Kind::Probe, &subject, since)?)
-        }
-        Reading::Good(_) | Reading::Unknown => Vec::new(),
-    };
+    let beginnings = beginnings(conn, (Kind::Probe, &subject), reading, now)?;
     let seen = Scene {
         regions: RegionViews { failing: vec![probe.region.clone()], ..RegionViews::default() },
         measured: (!found.is_empty()).then_some(Measured::Probe(found)),

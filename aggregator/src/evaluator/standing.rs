@@ -4,7 +4,7 @@
 //! samples where they are not there: once after a start, and where something was down for the first time in hours.
 
 use nines_shared::id::CheckId;
-use nines_shared::time::Span;
+use nines_shared::time::{Span, Timestamp};
 use rusqlite::Connection;
 
 use super::judge::{Question, View};
@@ -13,7 +13,7 @@ use crate::incident::certificate::{CHANGED, MAX_CHANGES, Notice, changes, ends_f
 use crate::incident::measured::Measured;
 use crate::incident::standing::{Reading, Standing, settle};
 use crate::incident::transition::{TELL_HISTORY_MS, Transition, for_the_record};
-use crate::incident::{Incident, Kind, Scene, flap};
+use crate::incident::{Incident, Kind, Scene, Subject, flap};
 use crate::store::{StoreError, definitions, incidents, shown};
 use crate::uptime::burn_rate::{Burn, LONGEST_MS, LONGEST_SHORT_MS, Spent, firing};
 use crate::uptime::minutes::Minutes;
@@ -179,15 +179,7 @@ fn settled(
     open: &[Incident],
 ) -> Result<Vec<Transition>, StoreError> {
     let known = known(open, view, kind);
-    let since = view.now.plus_ms(-flap::FLAP_SPAN_MS);
-    let beginnings = match reading {
-        Reading::Fails(_) => {
-            let mut recent = incidents::recent(conn, kind, &view.subject, since)?;
-            recent.retain(|incident| incident.reason() != Some(CHANGED));
-            flap::beginnings(&recent)
-        }
-        Reading::Good(_) | Reading::Unknown => Vec::new(),
-    };
+    let beginnings = beginnings(conn, (kind, &view.subject), reading, view.now)?;
     let severity = match &seen.measured {
         Some(Measured::Burn(burn)) => burn.severity(),
         Some(Measured::Coverage { .. } | Measured::Probe(_) | Measured::Certificate(_)) | None => kind.severity(),
@@ -203,6 +195,24 @@ fn settled(
         beginnings: &beginnings,
         now: view.now,
     }))
+}
+
+/// When what is read as failing began of late.
+pub(super) fn beginnings(
+    conn: &Connection,
+    (kind, subject): (Kind, &Subject),
+    reading: Reading,
+    now: Timestamp,
+) -> Result<Vec<Timestamp>, StoreError> {
+    match reading {
+        Reading::Fails(_) => {
+            let mut recent = incidents::recent(conn, kind, subject, now.plus_ms(-flap::FLAP_SPAN_MS))?;
+            // What was recorded as over at once never began to fail.
+            recent.retain(|incident| incident.reason() != Some(CHANGED));
+            Ok(flap::beginnings(&recent))
+        }
+        Reading::Good(_) | Reading::Unknown => Ok(Vec::new()),
+    }
 }
 
 fn known<'a>(open: &'a [Incident], view: &View, kind: Kind) -> Option<&'a Incident> {
