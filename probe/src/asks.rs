@@ -6,21 +6,16 @@
 
 use std::time::Duration;
 
-use hyper::body::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use nines_shared::id::CheckId;
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{ASKS_PATH, Ask, Asks, MAX_ASKS, MAX_ASKS_BYTES, MAX_WAIT_MS};
+use nines_shared::wire::{ASKS_PATH, Ask, Asks, MAX_ASKS, MAX_ASKS_BYTES};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::link::backoff::Backoff;
-use crate::link::{Answer, Link, LinkError, Query};
+use crate::link::{Answer, Link, LinkError, MIN_POLL_PACE, Query};
 
-/// How long an answer to a long poll may take beyond the wait itself.
-const MARGIN: Duration = Duration::from_secs(10);
-/// Polls that bring nothing new are at least this far apart, whatever the aggregator answers.
-const MIN_PACE: Duration = Duration::from_secs(1);
 /// How long an aggregator that knows no asks is left alone: it may have been replaced by a later one.
 const WITHOUT: Duration = Duration::from_secs(300);
 /// The longest that an ask stands, whatever it says: a clock may have been set between its two times.
@@ -73,7 +68,7 @@ impl Listen {
     pub async fn run(mut self) {
         let (mut backoff, mut have, mut failing) = (Backoff::default(), 0, false);
         loop {
-            let pace = Instant::now() + MIN_PACE;
+            let pace = Instant::now() + MIN_POLL_PACE;
             match self.once(have).await {
                 Ok(heard) => {
                     backoff.reset();
@@ -97,7 +92,7 @@ impl Listen {
     }
 
     async fn once(&mut self, have: u64) -> Result<Heard, ListenError> {
-        let answer = self.link.ask(query(have)).await?;
+        let answer = self.link.ask(Query::poll(ASKS_PATH, &have.to_string(), MAX_ASKS_BYTES)).await?;
         match answer.status {
             StatusCode::OK => Ok(self.hand_on(&answer, have)?),
             StatusCode::NO_CONTENT => Ok(Heard::Nothing),
@@ -130,17 +125,6 @@ impl Listen {
 /// How long `ask` stands from the aggregator's `now` on. Only its own clock tells, and ours has no say.
 fn stands(ask: &Ask, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(ask.until.since(now)).unwrap_or(0)).min(MAX_STANDS)
-}
-
-fn query(have: u64) -> Query {
-    Query {
-        method: Method::GET,
-        path: format!("{ASKS_PATH}?have={have}&wait_ms={MAX_WAIT_MS}"),
-        encoding: None,
-        body: Bytes::new(),
-        patience: Duration::from_millis(MAX_WAIT_MS) + MARGIN,
-        max_answer: MAX_ASKS_BYTES,
-    }
 }
 
 #[cfg(test)]

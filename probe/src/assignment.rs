@@ -7,30 +7,24 @@ mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::body::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
 use nines_shared::secret::Secrets;
-use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES, MAX_WAIT_MS};
+use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock_watch::ClockWatch;
 use crate::identity::write_atomically;
 use crate::link::backoff::Backoff;
-use crate::link::{Answer, Link, LinkError, Query};
+use crate::link::{Answer, Link, LinkError, MIN_POLL_PACE, Query};
 
 pub use told::AssignmentError;
 
 /// The last assignment, in the state directory.
 pub const ASSIGNMENT_FILE: &str = "assignment.json";
-/// How long an answer to a long poll may take beyond the wait itself.
-const MARGIN: Duration = Duration::from_secs(10);
-/// Polls are at least this far apart, whatever the aggregator answers.
-const MIN_PACE: Duration = Duration::from_secs(1);
 
 /// What this probe is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,7 +123,7 @@ impl Poll {
         let mut backoff = Backoff::default();
         let mut failing = false;
         loop {
-            let pace = Instant::now() + MIN_PACE;
+            let pace = Instant::now() + MIN_POLL_PACE;
             match self.once().await {
                 Ok(()) => {
                     backoff.reset();
@@ -150,7 +144,7 @@ impl Poll {
 
     async fn once(&mut self) -> Result<(), PollError> {
         let have = self.telling.borrow().digest.clone();
-        let answer = self.link.ask(query(&have)).await?;
+        let answer = self.link.ask(Query::poll(ASSIGNMENT_PATH, &have, MAX_ANSWER_BYTES)).await?;
         match answer.status {
             StatusCode::OK => self.take(&answer, &have).await,
             StatusCode::NOT_MODIFIED => Ok(()),
@@ -172,18 +166,6 @@ impl Poll {
         }
         self.telling.send_replace(Arc::new(work));
         Ok(())
-    }
-}
-
-fn query(have: &str) -> Query {
-    let digest: String = url::form_urlencoded::byte_serialize(have.as_bytes()).collect();
-    Query {
-        method: Method::GET,
-        path: format!("{ASSIGNMENT_PATH}?have={digest}&wait_ms={MAX_WAIT_MS}"),
-        encoding: None,
-        body: Bytes::new(),
-        patience: Duration::from_millis(MAX_WAIT_MS) + MARGIN,
-        max_answer: MAX_ANSWER_BYTES,
     }
 }
 

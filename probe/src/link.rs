@@ -16,7 +16,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use nines_shared::wire::{AGGREGATOR_NAME, AUTHORITIES_HEADER, BOOT_HEADER};
+use nines_shared::wire::{AGGREGATOR_NAME, AUTHORITIES_HEADER, BOOT_HEADER, MAX_WAIT_MS};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -65,6 +65,26 @@ pub struct Query {
     pub patience: Duration,
     /// The most bytes of the answer's body.
     pub max_answer: usize,
+}
+
+/// How long an answer to a long poll may take beyond the wait itself.
+const POLL_MARGIN: Duration = Duration::from_secs(10);
+/// Polls that bring nothing new are at least this far apart, whatever the aggregator answers.
+pub const MIN_POLL_PACE: Duration = Duration::from_secs(1);
+
+impl Query {
+    /// A long poll at `path`: what is there beside what we `have`, as soon as there is something.
+    pub fn poll(path: &str, have: &str, max_answer: usize) -> Self {
+        let have: String = url::form_urlencoded::byte_serialize(have.as_bytes()).collect();
+        Self {
+            method: Method::GET,
+            path: format!("{path}?have={have}&wait_ms={MAX_WAIT_MS}"),
+            encoding: None,
+            body: Bytes::new(),
+            patience: Duration::from_millis(MAX_WAIT_MS) + POLL_MARGIN,
+            max_answer,
+        }
+    }
 }
 
 /// What came back, whatever its status.

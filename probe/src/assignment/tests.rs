@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nines_shared::check::{Draft, Question};
 use nines_shared::secret::{Secret, SecretValue};
