@@ -127,19 +127,10 @@ pub struct AggregatorSettings {
 /// Whom we tell that we live, so that they raise the alarm when we don't.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// What is asked for.
-    pub url: HeartbeatUrl,
+    /// What is asked for; where it is a secret, whoever knows it can speak for us.
+    pub url: channel::Address,
     /// How often, in ms.
     pub every_ms: i64,
-}
-
-/// Where a heartbeat goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeartbeatUrl {
-    /// As written.
-    Open(url::Url),
-    /// A secret: whoever knows it can speak for us.
-    Secret(Secret),
 }
 
 /// How reports look, and what becomes of them.

@@ -73,7 +73,7 @@ fn texts(value: &Value<'_>) -> Option<Texts> {
 fn webhook(value: &Value<'_>) -> Option<ChannelKind> {
     let table = value.table()?;
     let url = table.need("url", "write where it is posted to: url = \"https://hooks.example/nines\"");
-    let url = url.and_then(|value| address(&value));
+    let url = url.and_then(|value| address(&value, NAMED_ADDRESS));
     let secret = table.get_if("secret", secret::read);
     if let Some(None) = secret {
         let mend = "add secret = { env = \"…\" }; the receiver checks the signature with it".to_owned();
@@ -154,7 +154,7 @@ fn secret_url(value: &Value<'_>) -> Option<nines_shared::secret::Secret> {
 fn server(value: &Value<'_>, example: &str) -> Option<Server> {
     let table = value.table()?;
     let url = table.need("url", &format!("write where it is: url = \"{example}\""));
-    let url = url.and_then(|value| address(&value));
+    let url = url.and_then(|value| address(&value, NAMED_ADDRESS));
     let token = table.get("token");
     let basic = table.get("basic_auth");
     if let (Some(_), Some(basic)) = (&token, &basic) {
@@ -168,12 +168,14 @@ fn server(value: &Value<'_>, example: &str) -> Option<Server> {
     Some(Server { url: url?, auth, ca_pem: ca_pem? })
 }
 
-/// A web address, or where it is.
-fn address(value: &Value<'_>) -> Option<Address> {
+/// What mends a channel's address that holds a secret.
+const NAMED_ADDRESS: &str = "write where the whole address is instead: url = { env = \"NINES_HOOK_URL\" }";
+
+/// A web address, or where it is. `mend` says how one is written that holds a secret.
+pub(super) fn address(value: &Value<'_>, mend: &str) -> Option<Address> {
     if value.is_table() {
         return secret::read(value).map(Address::Secret);
     }
-    let mend = "write where the whole address is instead: url = { env = \"NINES_HOOK_URL\" }";
     web_address(value, Some(mend)).map(Address::Open)
 }
 

@@ -2,10 +2,9 @@
 
 use nines_shared::duration::Shown;
 
-use super::http::web_address;
+use super::channel::address;
 use super::reader::Value;
-use super::secret;
-use crate::definition::{Heartbeat, HeartbeatUrl};
+use crate::definition::Heartbeat;
 
 /// How often the watcher is told, where the file does not say, in ms.
 const EVERY_MS: i64 = 60_000;
@@ -16,12 +15,7 @@ const BOUNDS_MS: (i64, i64) = (10_000, 86_400_000);
 pub(super) fn read(value: &Value<'_>) -> Option<Heartbeat> {
     let table = value.table()?;
     let url = table.need("url", "write who is told: url = \"https://…\" or url = { env = \"NINES_HEARTBEAT\" }");
-    let url = url.and_then(|value| {
-        if value.is_table() {
-            return secret::read(&value).map(HeartbeatUrl::Secret);
-        }
-        web_address(&value, Some("name it instead: url = { env = \"…\" }")).map(HeartbeatUrl::Open)
-    });
+    let url = url.and_then(|value| address(&value, "name it instead: url = { env = \"…\" }"));
     let every = table.get_or("every", EVERY_MS, |value| {
         let ms = value.duration_ms()?;
         let (least, most) = BOUNDS_MS;

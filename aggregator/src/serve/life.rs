@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::alert::channel::client::{Client, Request};
-use crate::definition::{Heartbeat, HeartbeatUrl};
+use crate::definition::Heartbeat;
+use crate::definition::channel::Address;
 use crate::gateway::authority::Authority;
 use crate::running::Running;
 use crate::secret_values;
@@ -150,8 +151,8 @@ async fn knock(authority: &Authority, door: SocketAddr) -> Result<(), String> {
 /// Tells the watcher once; any 2xx will do.
 async fn told(running: &Running, heartbeat: &Heartbeat) -> Result<Timestamp, String> {
     let url = match &heartbeat.url {
-        HeartbeatUrl::Open(url) => url.clone(),
-        HeartbeatUrl::Secret(name) => {
+        Address::Open(url) => url.clone(),
+        Address::Secret(name) => {
             let name = name.clone();
             let read = tokio::task::spawn_blocking(move || secret_values::read(&name)).await;
             let text = read.map_err(|panicked| panicked.to_string())??;

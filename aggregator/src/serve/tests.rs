@@ -245,7 +245,7 @@ async fn a_watcher_is_told_that_it_lives_and_the_time_that_it_was_away_is_a_gap(
     let url = format!("http://{}/alive", watcher.local_addr().unwrap()).parse().unwrap();
     fleet.aggregator.webhook_allow = vec!["127.0.0.0/8".parse().unwrap()];
     fleet.aggregator.heartbeat =
-        Some(crate::definition::Heartbeat { url: crate::definition::HeartbeatUrl::Open(url), every_ms: 10_000 });
+        Some(crate::definition::Heartbeat { url: crate::definition::channel::Address::Open(url), every_ms: 10_000 });
     let before = Clock::system().now().plus_ms(-3_600_000);
     let store = Store::open(&fleet.aggregator.database).unwrap();
     store.write(move |tx| gaps::beat(tx, true, before)).await.unwrap();
