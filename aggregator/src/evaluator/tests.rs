@@ -333,18 +333,17 @@ async fn the_order_in_which_a_backlog_arrives_does_not_change_what_is_recorded()
     assert_eq!(spans[0], spans[1]);
 }
 
+/// Maintenance of the shop in `span`, announced once.
+fn announced(span: Span) -> Maintenance {
+    Maintenance { service: "shop".parse().unwrap(), span, reason: "upgrade".into(), afterwards: None, weekly: None }
+}
+
 #[tokio::test]
 async fn an_outage_inside_maintenance_is_nobodys_incident_and_what_outlasts_it_is_paged() {
     let mut world = World::new().await;
     let mut fleet = Fleet::clone(&world.running.fleet.borrow());
     let window = Span::new(at(50), at(250));
-    fleet.maintenance = vec![Maintenance {
-        service: "shop".parse().unwrap(),
-        span: window,
-        reason: "upgrade".into(),
-        afterwards: None,
-        weekly: None,
-    }];
+    fleet.maintenance = vec![announced(window)];
     world.load(fleet).await;
     world.live(at(-120), at(249), outage(100, 400)).await;
     assert_eq!(world.incidents().await, []);
@@ -361,13 +360,8 @@ async fn every_week_an_outage_inside_maintenance_is_nobodys_incident() {
     let mut fleet = Fleet::clone(&world.running.fleet.borrow());
     // A Monday, 14:13:20: from 100 to 280 seconds after that.
     let weekly = Weekly { hours: vec!["mon 14:15-14:18".parse().unwrap()], timezone: "UTC".into() };
-    fleet.maintenance = vec![Maintenance {
-        service: "shop".parse().unwrap(),
-        span: Span { from: Timestamp::MIN, to: Timestamp::MAX },
-        reason: "weekly window".into(),
-        afterwards: None,
-        weekly: Some(weekly),
-    }];
+    let always = Span { from: Timestamp::MIN, to: Timestamp::MAX };
+    fleet.maintenance = vec![Maintenance { weekly: Some(weekly), ..announced(always) }];
     world.load(fleet).await;
     world.live(at(-120), at(279), outage(110, 400)).await;
     assert_eq!(world.incidents().await, []);
@@ -383,13 +377,7 @@ async fn maintenance_that_is_announced_late_withdraws_what_it_covers() {
     world.live(at(-120), at(400), outage(100, 200)).await;
     assert_eq!(world.incidents().await.len(), 1);
     let span = Span::new(at(50), at(350));
-    let window = Maintenance {
-        service: "shop".parse().unwrap(),
-        span,
-        reason: "upgrade".into(),
-        afterwards: None,
-        weekly: None,
-    };
+    let window = announced(span);
     let announce = move |tx: &rusqlite::Transaction<'_>| maintenance::add(tx, &window, "ann", at(401));
     world.running.store.write(announce).await.unwrap();
     world.tick(at(500)).await;

@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::alert::channel::webhook::signature;
+use crate::alert::plan;
 use crate::counters::Counters;
 use crate::definition::channel::Texts;
-use crate::definition::{AggregatorSettings, Channel, ChannelKind, Fleet, Route, Severity};
+use crate::definition::{AggregatorSettings, Channel, ChannelKind, Fleet, Route};
 use crate::incident::{Event, Incident, IncidentId, Instants, Kind, Outage, Scene, Subject};
 use crate::store::outbox::Settled;
 use crate::store::{Store, incidents};
@@ -248,28 +249,22 @@ impl Office {
 fn incident(service: &str, revision: u32, event: Event) -> Incident {
     let subject = Subject::Service(service.parse::<ServiceId>().unwrap());
     let over = (event == Event::Resolved).then(|| START.plus_ms(1));
+    let going_on = plan::tests::incident();
     Incident {
         id: IncidentId::of(Kind::Outage, &subject, START),
-        kind: Kind::Outage,
         subject,
-        severity: Severity::Page,
         instants: Instants {
-            last_good_at: None,
             first_failure_at: START,
             started_at: START,
             detected_at: START,
-            notified_at: None,
-            acknowledged_at: None,
             ended_at: over,
             resolved_at: over,
+            ..going_on.instants
         },
         outages: vec![Outage { from: START, to: over }],
-        withdrawn: false,
         revision,
         scene: Scene::default(),
-        acknowledged_by: None,
-        assigned_to: None,
-        course: crate::incident::course::Course::default(),
+        ..going_on
     }
 }
 
