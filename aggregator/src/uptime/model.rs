@@ -3,6 +3,8 @@
 //! The model answers for one instant at a time, straight from the words of `docs/METHOD.md`. All times of a
 //! drawn record lie on a grid, so asking once in each cell of it asks about every millisecond.
 
+use std::collections::BTreeSet;
+
 use nines_shared::check::Check;
 use nines_shared::id::RegionId;
 use nines_shared::sample::{Outcome, SampleKind};
@@ -199,8 +201,13 @@ fn drawn_check(id: &str, versions: &[DrawnVersion], slots: &[DrawnSlot], extras:
                 outcome(*fate).map(|outcome| observed(slot, slot.plus_ms(late * GRID), outcome, SampleKind::Planned)),
             );
         }
+        let mut whens = BTreeSet::new();
         for (_, ms, fate) in extras.iter().filter(|(region, _, _)| *region == index) {
             let when = at(ms * GRID);
+            // One identity, one sample: two extra ones of a region and an instant are nowhere kept.
+            if !whens.insert(when) {
+                continue;
+            }
             let outcome = outcome(*fate).unwrap_or(Outcome::Down);
             samples.push(observed(when, when, outcome, SampleKind::Extra));
         }
