@@ -101,7 +101,7 @@ fn fleet(folder: &Path) -> Fleet {
     }
     for check in 0..CHECKS {
         text += &format!(
-            "[[check]]\nid = \"check-{check}\"\nservice = \"shop\"\ninterval = \"30s\"\nhttp = {{ url = \"https://shop.example/\" }}\n"
+            "[[check]]\nid = \"check-{check}\"\nservice = \"shop\"\ninterval = \"30s\"\nhttp = {{ url = \"https://shop-{check}.example/\" }}\n"
         );
     }
     nines::fleet_file::parse(&text, &folder.join("nines.toml")).expect("a good file").0

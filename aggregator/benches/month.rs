@@ -89,7 +89,7 @@ impl Place {
                  slo = {{ availability = 99.95, window = \"30d\" }}\n\
                  sla = {{ availability = 99.9, min_outage = \"1m\", credits = [{{ below = 99.9, percent = 10 }}] }}\n\
                  [[check]]\nid = \"check-{service}\"\nservice = \"service-{service}\"\ninterval = \"60s\"\n\
-                 http = {{ url = \"https://shop.example/\" }}\n"
+                 http = {{ url = \"https://shop-{service}.example/\" }}\n"
             );
         }
         let config = folder.join("nines.toml");

@@ -23,6 +23,7 @@ mod ids;
 mod maintenance;
 mod notes;
 mod number;
+mod pace;
 mod person;
 mod provable;
 mod proxy;
@@ -193,9 +194,10 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
     let routes = each(elements.routes, |table| route::read(table, &declared));
     let people = each(elements.people, person::read);
     root.finish();
+    let (aggregator, pace) = aggregator?;
     let fleet = Fleet {
         environment: environment?,
-        aggregator: aggregator?,
+        aggregator,
         report: ReportSettings { logos, ..report? },
         regions: whole(regions)?,
         customers: whole(customers)?,
@@ -208,6 +210,7 @@ fn read(root: &Table<'_>, advise: Advise) -> Option<Fleet> {
         watch: watch?,
         secrets: Secrets::default(),
     };
+    pace::keep(root, &fleet, &spots, pace);
     advice::give(root, &fleet, &spots);
     provable::advise(root, &fleet, &spots);
     advise(root, &fleet, &spots);

@@ -11,6 +11,7 @@ mod host_port;
 mod http;
 mod http_expect;
 mod icmp;
+mod pace;
 mod proxy;
 mod reach;
 mod tcp;
@@ -35,6 +36,7 @@ pub use self::http_expect::{
     same_json,
 };
 pub use self::icmp::{DEFAULT_ECHO_BYTES, IcmpExpect, IcmpQuestion, MAX_ECHO_BYTES, MAX_ECHOES, MIN_ECHO_BYTES};
+pub use self::pace::{Pace, gap_ms};
 pub use self::proxy::HttpProxy;
 pub use self::reach::{Addresses, Family, Reach};
 pub use self::tcp::{MAX_SEND_BYTES, TcpExpect, TcpQuestion};

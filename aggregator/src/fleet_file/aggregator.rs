@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use nines_shared::check::Pace;
+
+use super::pace;
 use super::reader::{Table, Value};
 use crate::definition::AggregatorSettings;
 
@@ -13,9 +16,10 @@ const SHORTEST_CERTIFICATES_MS: i64 = 10_000;
 const LONGEST_CERTIFICATES_MS: i64 = 365 * DAY_MS;
 const DAY_MS: i64 = 86_400_000;
 
-/// The settings that `table` describes, with `notes.resolve` for the default database.
-pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
-    let Some(value) = root.get("aggregator") else { return Some(default(root)) };
+/// The settings that `table` describes, with `notes.resolve` for the default database; and how often a target may be
+/// asked, which nobody needs to know once the file is good.
+pub(super) fn read(root: &Table<'_>) -> Option<(AggregatorSettings, Pace)> {
+    let Some(value) = root.get("aggregator") else { return Some((default(root), pace::UNSAID)) };
     let table = value.table()?;
     let default = default(root);
     let probes = table.get_or("probes", default.probes, listen);
@@ -25,8 +29,9 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
     let allow = table.get_or("webhook_allow", Vec::new(), |value| value.list(network));
     let heartbeat = table.get_if("heartbeat", super::heartbeat::read);
     let certificates = table.get_or("probe_certificates", default.probe_certificates_ms, certificates);
+    let pace = table.get_or("target_min_interval", pace::UNSAID, pace::read);
     table.finish();
-    Some(AggregatorSettings {
+    let settings = AggregatorSettings {
         probes: probes?,
         web: web?,
         database: database?,
@@ -34,7 +39,8 @@ pub(super) fn read(root: &Table<'_>) -> Option<AggregatorSettings> {
         webhook_allow: allow?,
         heartbeat: heartbeat?,
         probe_certificates_ms: certificates?,
-    })
+    };
+    Some((settings, pace?))
 }
 
 fn default(root: &Table<'_>) -> AggregatorSettings {

@@ -226,6 +226,8 @@ reasons! {
     NoRoute = "no_route",
     /// The probe's own file does not allow the address.
     AddressForbidden = "address_forbidden",
+    /// The probe's own file does not let a target be asked that often.
+    TooOften = "too_often",
     /// The probe's `source_address` can't be used.
     SourceAddress = "source_address",
     /// The probe ran out of descriptors, ports or memory.
@@ -234,6 +236,8 @@ reasons! {
     Saturated = "saturated",
     /// The probe woke later than half an interval after the slot was due.
     Overrun = "overrun",
+    /// The probe itself stood still for much of the time that it gave the target.
+    Stalled = "stalled",
     /// The probe's clock stepped or is more than a second off.
     Clock = "clock",
     /// The probe can't reach its own canaries.
