@@ -47,9 +47,8 @@ fn main() {
     let connector = TlsConnector::from(Arc::new(authority.client()));
     let (http, https, dns) = (http_target(None), http_target(Some(acceptor)), dns_target());
     let prober = Prober::new(Vantage {
-        source: None,
         rule: AddressRule::new(vec!["127.0.0.0/8".parse().expect("a network")], Vec::new()),
-        pins: Vec::new(),
+        ..Vantage::default()
     })
     .terse();
     let mut table = String::from(

@@ -157,6 +157,8 @@ fn kit(settings: &Settings, identity: &Identity, spool: &Spool, clock: Clock) ->
         clock: Arc::new(ClockWatch::new(clock)),
         canaries: Arc::new(Canaries::new(settings.canaries.clone(), settings.vantage.source)),
         tally: Arc::default(),
+        pulse: Arc::default(),
+        pace: settings.pace,
         permits: Arc::new(Semaphore::new(dispatch::permits())),
         hurry: Arc::default(),
     }

@@ -6,19 +6,23 @@
 //! happens: `overrun`, `saturated`, `stopped` and `internal` are samples too.
 
 mod judge;
+mod pace;
 mod permits;
+mod pulse;
 mod take;
 mod tally;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nines_shared::check::Pace;
 use nines_shared::id::{CheckId, ProbeId, RegionId};
 use nines_shared::sample::{Outcome, Reason, Sample};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::asks::Asked;
 use crate::assignment::Work;
@@ -29,6 +33,7 @@ use crate::schedule::{Action, Due, Look, Schedule};
 use crate::spool::Spool;
 
 pub use permits::{MAX_IN_FLIGHT, permits};
+pub use pulse::Pulse;
 pub use tally::Tally;
 
 /// The longest sleep: within it a step of the wall clock goes unnoticed.
@@ -58,6 +63,10 @@ pub struct Kit {
     pub canaries: Arc<Canaries>,
     /// What was missed, and how late we are.
     pub tally: Arc<Tally>,
+    /// Whether we stood still.
+    pub pulse: Arc<Pulse>,
+    /// How often one target may be asked.
+    pub pace: Pace,
     /// How many checks may run at once.
     pub permits: Arc<Semaphore>,
     /// Told when a sample is in the spool that somebody waits for.
@@ -80,6 +89,8 @@ struct Dispatch {
     cut: CancellationToken,
     /// Places for answers to asks.
     answering: Arc<Semaphore>,
+    /// The checks that this machine does not let run, and why.
+    refused: BTreeMap<CheckId, String>,
 }
 
 /// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most [`FINISH_GRACE`].
@@ -91,7 +102,10 @@ pub async fn run(
 ) {
     let (endings, mut ended) = mpsc::channel(MAX_ENDINGS);
     let answering = Arc::new(Semaphore::new(MAX_ASKED));
-    let dispatch = Dispatch { kit, tasks: TaskTracker::new(), endings, cut: CancellationToken::new(), answering };
+    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, refused: BTreeMap::new() };
+    let pulse = Arc::clone(&dispatch.kit.pulse);
+    let _beating = AbortOnDropHandle::new(tokio::spawn(async move { pulse.beat().await }));
     let clock = Arc::clone(&dispatch.kit.clock);
     let mut last = clock.read();
     let mut schedule = Schedule::new(dispatch.kit.region.clone(), last.now);
@@ -100,7 +114,7 @@ pub async fn run(
         let reading = clock.read();
         let look = schedule.look(reading.now, reading.uptime_ms - last.uptime_ms);
         last = reading;
-        dispatch.begin(look, reading);
+        dispatch.begin(&mut schedule, look, reading);
         dispatch.kit.tally.turn();
         tokio::select! {
             biased;
@@ -132,27 +146,39 @@ fn note(schedule: &mut Schedule, first: Ending, ended: &mut mpsc::Receiver<Endin
 
 impl Dispatch {
     /// The secrets first, so that no check begins without those that it names.
-    fn assign(&self, schedule: &mut Schedule, work: &Work) {
+    fn assign(&mut self, schedule: &mut Schedule, work: &Work) {
         self.kit.prober.know(Arc::clone(&work.secrets));
         let foreign = schedule.assign(work.checks.clone());
         tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
         for check in foreign {
             tracing::error!(%check, "schedule.check_of_another_region");
         }
+        self.refused = pace::refused(&work.checks, self.kit.pace);
+        for (check, why) in &self.refused {
+            tracing::warn!(%check, why, "dispatch.refused");
+        }
     }
 
-    fn begin(&self, look: Look, reading: Reading) {
+    fn begin(&self, schedule: &mut Schedule, look: Look, reading: Reading) {
         self.kit.tally.miss(look.unnamed);
-        let mut overruns = Vec::new();
+        let (mut overruns, mut refused) = (Vec::new(), Vec::new());
         for due in look.due {
-            match due.action {
-                Action::Run => self.start(due, None),
-                Action::Overrun => overruns.push(due),
+            match (due.action, self.refused.get(&due.check.id)) {
+                (Action::Run, None) => self.start(due, None),
+                (Action::Run, Some(why)) => {
+                    schedule.ended(&due.check.id, Outcome::Inconclusive, reading.now);
+                    refused.push((due, why.clone()));
+                }
+                (Action::Overrun, _) => overruns.push(due),
             }
         }
         if !overruns.is_empty() {
             let kit = Arc::clone(&self.kit);
             self.tasks.spawn(async move { name_overruns(&kit, &overruns, reading).await });
+        }
+        if !refused.is_empty() {
+            let kit = Arc::clone(&self.kit);
+            self.tasks.spawn(async move { name_refused(&kit, refused, reading).await });
         }
     }
 
@@ -162,6 +188,9 @@ impl Dispatch {
         let dropped = |why| tracing::warn!(check = %asked.check, at = %asked.at, why, "ask.dropped");
         if left.is_zero() {
             return dropped("it came too late");
+        }
+        if self.refused.contains_key(&asked.check) {
+            return dropped("our own file does not let its target be asked that often");
         }
         if !reading.trusted {
             return dropped("our clock is in doubt, and the answer would say nothing");
@@ -203,6 +232,14 @@ async fn name_overruns(kit: &Kit, overruns: &[Due], reading: Reading) {
     kit.tally.miss(overruns.len() as u64);
     tracing::warn!(slots = overruns.len(), "dispatch.overrun");
     let samples: Vec<Sample> = overruns.iter().map(|due| judge::not_run(kit, due, reading, Reason::Overrun)).collect();
+    take::keep(kit, &samples, false).await;
+}
+
+/// The samples of slots whose checks this machine does not let run.
+async fn name_refused(kit: &Kit, refused: Vec<(Due, String)>, reading: Reading) {
+    let told = |(due, why)| Sample { detail: Some(why), ..judge::not_run(kit, &due, reading, Reason::TooOften) };
+    let owed = refused.into_iter().filter(|(due, _)| judge::is_owed(due.kind));
+    let samples: Vec<Sample> = owed.map(told).collect();
     take::keep(kit, &samples, false).await;
 }
 

@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use nines_shared::address::AddressRule;
+use nines_shared::check::Pace;
+use nines_shared::duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use crate::canary::Canary;
-use crate::prober::Vantage;
+use crate::prober::{Contact, Vantage};
 use place::Place;
 
 /// The spool's size where the file names none, in bytes.
@@ -25,6 +27,11 @@ pub const DEFAULT_SPOOL_BYTES: u64 = 256 << 20;
 pub const MIN_SPOOL_BYTES: u64 = 1 << 20;
 /// The most canaries: each is asked whenever one must know.
 pub const MAX_CANARIES: usize = 16;
+/// How far apart this probe's requests to one target are at least on average where the file says nothing: what somebody
+/// who has stolen an aggregator could make one machine do to a stranger. A target in a network of one's own is exempt.
+pub const UNSAID_PACE: Pace = Pace::unsaid(20);
+/// The longest that may be asked for, in ms.
+const MAX_PACE_MS: i64 = 3_600_000;
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -37,6 +44,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// From where to look, and which addresses may be contacted.
     pub vantage: Vantage,
+    /// How often one target may be asked, whatever the aggregator assigns.
+    pub pace: Pace,
     /// The largest the spool may grow, in bytes.
     pub spool_max_bytes: u64,
     /// Who is asked whether a failure is our own; none: never.
@@ -127,7 +136,7 @@ pub fn parse(file: &str, text: &str) -> Result<Settings, Vec<Fault>> {
     }
 }
 
-const KEYS: &[&str] = &["aggregator", "state", "source_address", "spool", "targets", "canaries"];
+const KEYS: &[&str] = &["aggregator", "state", "source_address", "spool", "targets", "canaries", "contact"];
 
 fn settings(document: &DeTable<'_>, place: &mut Place<'_>) -> Option<Settings> {
     place.known("", document, KEYS);
@@ -135,12 +144,16 @@ fn settings(document: &DeTable<'_>, place: &mut Place<'_>) -> Option<Settings> {
     let state = required(document, "state", place).and_then(|value| state(value, place));
     let source = document.get("source_address").and_then(|value| source_address(value, place));
     let spool_max_bytes = document.get("spool").map_or(Some(DEFAULT_SPOOL_BYTES), |value| spool(value, place));
-    let rule = document.get("targets").map_or_else(|| Some(AddressRule::default()), |value| targets(value, place));
+    let unsaid = || Some((AddressRule::default(), UNSAID_PACE));
+    let law = document.get("targets").map_or_else(unsaid, |value| targets(value, place));
     let canaries = document.get("canaries").map_or_else(|| Some(Vec::new()), |value| canaries(value, place));
+    let contact = document.get("contact").map_or(Some(None), |value| contact(value, place).map(Some));
+    let (rule, pace) = law?;
     Some(Settings {
         aggregator: aggregator?,
         state: state?,
-        vantage: Vantage { source, rule: rule?, pins: Vec::new() },
+        vantage: Vantage { source, rule, contact: contact?, ..Vantage::default() },
+        pace,
         spool_max_bytes: spool_max_bytes?,
         canaries: canaries?,
     })
@@ -224,16 +237,36 @@ fn bytes(text: &str) -> Option<u64> {
     number.checked_mul(*factor).filter(|bytes| i64::try_from(*bytes).is_ok())
 }
 
-fn targets(value: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<AddressRule> {
+/// What this machine lets itself contact, and how often.
+fn targets(value: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<(AddressRule, Pace)> {
     let table = place.table("targets", value)?;
-    place.known("targets", table, &["allow", "deny"]);
+    place.known("targets", table, &["allow", "deny", "min_interval"]);
+    let pace = table.get("min_interval").map_or(Some(UNSAID_PACE), |value| pace(value, place));
     let mut networks = |key: &'static str, name: &'static str| match table.get(key) {
         Some(value) => place.list(name, value, network),
         None => Some(Vec::new()),
     };
     let allow = networks("allow", "targets.allow");
     let deny = networks("deny", "targets.deny");
-    Some(AddressRule::new(allow?, deny?))
+    Some((AddressRule::new(allow?, deny?), pace?))
+}
+
+fn pace(value: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<Pace> {
+    const KEY: &str = "targets.min_interval";
+    let text = place.text(KEY, value)?;
+    match duration::parse_ms(text) {
+        Ok(ms) if (1..=MAX_PACE_MS).contains(&ms) => Some(Pace::said(ms)),
+        Ok(_) => place.fault(value.span(), KEY, format!("{text} is out of range; use 1ms to 1h")),
+        Err(error) => place.fault(value.span(), KEY, error.to_string()),
+    }
+}
+
+fn contact(value: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<Contact> {
+    let text = place.text("contact", value)?;
+    match text.parse() {
+        Ok(contact) => Some(contact),
+        Err(message) => place.fault::<Contact>(value.span(), "contact", message),
+    }
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -262,7 +295,8 @@ aggregator = "https://127.0.0.1:7443"
 state      = "/var/lib/nines-probe"
 source_address = "127.0.0.11"
 spool      = { max = "2MiB" }
-targets    = { allow = ["127.0.0.0/8"], deny = ["127.0.0.9"] }
+targets    = { allow = ["127.0.0.0/8"], deny = ["127.0.0.9"], min_interval = "2s" }
+contact    = "https://shop.example/probes"
 canaries   = ["dns://192.0.2.53", "tcp://192.0.2.1:443"]
 "#;
 
@@ -281,6 +315,8 @@ canaries   = ["dns://192.0.2.53", "tcp://192.0.2.1:443"]
         assert!(settings.vantage.rule.check("127.0.0.1".parse().unwrap()).is_ok());
         assert!(settings.vantage.rule.check("127.0.0.9".parse().unwrap()).is_err());
         assert_eq!(settings.canaries.len(), 2);
+        assert_eq!(settings.pace, Pace::said(2_000));
+        assert_eq!(settings.vantage.contact, Some("https://shop.example/probes".parse().unwrap()));
     }
 
     #[test]
@@ -288,6 +324,7 @@ canaries   = ["dns://192.0.2.53", "tcp://192.0.2.1:443"]
         let settings = parse("probe.toml", "aggregator = \"https://a.example:7443\"\nstate = \"s\"\n").unwrap();
         assert_eq!(settings.spool_max_bytes, DEFAULT_SPOOL_BYTES);
         assert!(settings.canaries.is_empty() && settings.vantage.source.is_none());
+        assert_eq!((settings.pace, settings.vantage.contact), (UNSAID_PACE, None));
         assert!(settings.vantage.rule.check("127.0.0.1".parse().unwrap()).is_err(), "public addresses only");
     }
 
@@ -298,8 +335,9 @@ aggregator = "http://127.0.0.1:7443"
 source_address = "here"
 colour = "blue"
 spool = { max = "256 pigeons", min = "1MiB" }
-targets = { allow = ["10.0.0.0/99", 7] }
+targets = { allow = ["10.0.0.0/99", 7], min_interval = "2h" }
 canaries = "dns://192.0.2.53"
+contact = "me"
 "#;
         let expected: Vec<(usize, String)> = [
             (1, "state"),
@@ -310,7 +348,9 @@ canaries = "dns://192.0.2.53"
             (5, "spool.min"),
             (6, "targets.allow[0]"),
             (6, "targets.allow[1]"),
+            (6, "targets.min_interval"),
             (7, "canaries"),
+            (8, "contact"),
         ]
         .map(|(line, key)| (line, key.to_owned()))
         .to_vec();

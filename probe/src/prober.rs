@@ -4,6 +4,7 @@
 //! after its making. The deadline covers resolution, connection, handshake, redirects, body and retries;
 //! per-phase timeouts would add up. Each protocol is one file; `connect` opens what they speak over.
 
+mod agent;
 mod chain;
 mod client_certificate;
 mod connect;
@@ -20,6 +21,7 @@ mod parts;
 mod record;
 mod redact;
 mod resolve;
+mod route;
 mod secrets;
 mod tcp;
 mod tls;
@@ -32,6 +34,7 @@ use std::slice;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use nines_shared::address::AddressRule;
 use nines_shared::check::{Addresses, Check, Question};
 use nines_shared::sample::{Certificate, Evidence, Outcome, Phase, Phases, Reason, TlsEvidence, TraceId};
@@ -39,6 +42,7 @@ use nines_shared::secret::Secrets;
 use nines_shared::time::Clock;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub use agent::Contact;
 pub use connect::Pin;
 use failure::Failure;
 use news::News;
@@ -61,6 +65,8 @@ pub struct Vantage {
     pub rule: AddressRule,
     /// Hosts whose addresses are given, not asked for. The rule holds for these too.
     pub pins: Vec<Pin>,
+    /// Whom a target can write to about us.
+    pub contact: Option<Contact>,
 }
 
 /// What one check saw: a sample without its slot.
@@ -88,6 +94,8 @@ pub struct Observation {
 #[derive(Debug)]
 pub struct Prober {
     vantage: Vantage,
+    /// Made once of the vantage's contact.
+    agent: HeaderValue,
     resolver: Resolver,
     trusts: Trusts,
     clock: Clock,
@@ -102,6 +110,7 @@ impl Prober {
     pub fn new(vantage: Vantage) -> Self {
         let resolver = Resolver::from_system();
         Self {
+            agent: agent::of(vantage.contact.as_ref()),
             vantage,
             resolver,
             trusts: Trusts::warmed(),

@@ -43,8 +43,9 @@ pub fn look(question: Question) -> Observation {
     );
     let check = Check::new(draft).expect("the question makes sense");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime
-        .block_on(async { Prober::new(Vantage { source: None, rule, pins: Vec::new() }).run(&check, TraceId(1)).await })
+    runtime.block_on(async {
+        Prober::new(Vantage { source: None, rule, ..Vantage::default() }).run(&check, TraceId(1)).await
+    })
 }
 
 /// Addresses of loopback that were free a moment ago; the servers can't be told "any port".

@@ -6,7 +6,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use nines_probe::agent::{self, AgentError};
 use nines_probe::identity;
-use nines_probe::probe_file::{DEFAULT_SPOOL_BYTES, Settings};
+use nines_probe::probe_file::{DEFAULT_SPOOL_BYTES, Settings, UNSAID_PACE};
 use nines_probe::prober::Vantage;
 use nines_shared::address::AddressRule;
 use nines_shared::time::Clock;
@@ -29,14 +29,14 @@ const SOURCES: [Ipv4Addr; 3] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127,
 pub(super) async fn vantages(pages: &[Url]) -> Result<Vec<Vantage>, QuickstartError> {
     if !pages.is_empty() {
         let vantage =
-            Vantage { source: None, rule: AddressRule::new(named(pages).await, Vec::new()), pins: Vec::new() };
+            Vantage { source: None, rule: AddressRule::new(named(pages).await, Vec::new()), ..Vantage::default() };
         return Ok(vec![vantage; SOURCES.len()]);
     }
     let loopback = "127.0.0.0/8".parse().expect("it is a network");
     let vantage = |address: Ipv4Addr| {
         let address = IpAddr::V4(address);
         UdpSocket::bind((address, 0)).map_err(|source| QuickstartError::Vantage { address, source })?;
-        Ok(Vantage { source: Some(address), rule: AddressRule::new(vec![loopback], Vec::new()), pins: Vec::new() })
+        Ok(Vantage { source: Some(address), rule: AddressRule::new(vec![loopback], Vec::new()), ..Vantage::default() })
     };
     SOURCES.into_iter().map(vantage).collect()
 }
@@ -74,8 +74,14 @@ pub(super) async fn start(
         let state = directory.join(format!("probe-{}", region.id));
         let joined = identity::join(&aggregator, &invitation.token, &state).await;
         joined.map_err(|source| QuickstartError::Join { region: region.id.clone(), source: Box::new(source) })?;
-        let settings =
-            Settings { aggregator, state, vantage, spool_max_bytes: DEFAULT_SPOOL_BYTES, canaries: Vec::new() };
+        let settings = Settings {
+            aggregator,
+            state,
+            vantage,
+            pace: UNSAID_PACE,
+            spool_max_bytes: DEFAULT_SPOOL_BYTES,
+            canaries: Vec::new(),
+        };
         probes.spawn(agent::run(settings, Clock::system(), stop.clone()));
     }
     Ok(probes)

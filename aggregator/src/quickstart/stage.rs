@@ -170,6 +170,7 @@ pub(super) fn pages_fleet(pages: &[Url], sink: SocketAddr) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let mut text = format!(
         "environment = \"quickstart\"\n[aggregator]\nprobes = {PROBES_KEY}\nweb = {WEB_KEY}\nwebhook_allow = [\"127.0.0.1\"]\n\
+         target_min_interval = \"1ms\"\n\
          [[customer]]\nid = \"you\"\nname = \"You\"\ntimezone = \"UTC\"\n\
          [[channel]]\nid = \"oncall\"\nwebhook = {{ url = \"http://{sink}/nines\", secret = {{ file = {} }} }}\n\
          [[route]]\nchannels = [\"oncall\"]\n",

@@ -9,6 +9,7 @@ use nines_shared::wire::{ASKS_PATH, Assignment};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::probe_file::UNSAID_PACE;
 use crate::prober::Vantage;
 use crate::stand_in::{Reply, StandIn};
 
@@ -60,7 +61,8 @@ fn settings(aggregator: &StandIn, state: &std::path::Path) -> Settings {
     Settings {
         aggregator: aggregator.url.clone(),
         state: state.to_owned(),
-        vantage: Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), pins: Vec::new() },
+        pace: UNSAID_PACE,
+        vantage: Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), ..Vantage::default() },
         spool_max_bytes: 64 << 20,
         canaries: Vec::new(),
     }

@@ -86,6 +86,7 @@ state      = {}        # key, certificate, spool
 # source_address = \"192.0.2.11\"                # look from this address
 # spool    = {{ max = \"256MiB\" }}               # oldest goes first when full; what went is counted and reported
 # targets  = {{ allow = [\"10.2.0.0/16\"], deny = [] }}   # on top of the built-in rule: public addresses only
+# contact  = \"https://shop.example/probes\"     # whom targets can write to: a page or a mailbox, in every user-agent
 # canaries = [\"dns://192.0.2.53\", \"tcp://192.0.2.1:443\"]   # where none answers, a failure is our own
 ",
         quoted(url.as_str().trim_end_matches('/')),

@@ -14,6 +14,8 @@ pub(super) enum Doubt {
     Clock,
     /// Our canaries are silent.
     Canary,
+    /// We stood still for `lost_ms` of the `took_ms` that it took.
+    Stalled { lost_ms: i64, took_ms: i64 },
 }
 
 impl Doubt {
@@ -21,8 +23,39 @@ impl Doubt {
         match self {
             Self::Clock => Reason::Clock,
             Self::Canary => Reason::Canary,
+            Self::Stalled { .. } => Reason::Stalled,
         }
     }
+}
+
+/// Whether what was `seen` hangs on how long the target took: had the probe run on, the target might have been in time.
+/// What a check that must fail takes for right may hang on it too.
+pub(super) fn hangs_on_time(seen: &Observation, must_fail: bool) -> bool {
+    match seen.outcome {
+        Outcome::Up => must_fail,
+        Outcome::Degraded => true,
+        Outcome::Inconclusive => false,
+        Outcome::Down => seen.reason.as_ref().is_some_and(is_of_time),
+    }
+}
+
+/// Whether a target is blamed by this reason for the time that it took.
+fn is_of_time(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::DnsTimeout
+            | Reason::ConnectTimeout
+            | Reason::TlsTimeout
+            | Reason::HttpTimeout
+            | Reason::BodyTimeout
+            | Reason::TcpTimeout
+            | Reason::IcmpTimeout
+            | Reason::GrpcTimeout
+            | Reason::Latency
+            // Also of a server that did not answer, or was not heard to, in time.
+            | Reason::DnsLame
+            | Reason::DnsWrongId
+    )
 }
 
 /// The sample of `due`, begun at `begun`, that saw `seen`.
@@ -37,7 +70,7 @@ pub(super) fn sample(kit: &Kit, due: &Due, begun: Reading, seen: Observation, do
     sample.attempt = seen.attempt;
     (sample.outcome, sample.reason, sample.phase, sample.detail) = (seen.outcome, seen.reason, seen.phase, seen.detail);
     if let Some(doubt) = doubt {
-        sample.detail = Some(what_was_seen(&sample));
+        sample.detail = Some(what_was_seen(&sample, doubt));
         (sample.outcome, sample.reason) = (Outcome::Inconclusive, Some(doubt.reason()));
     }
     sample
@@ -75,8 +108,12 @@ fn blank(kit: &Kit, due: &Due, begun: Reading) -> Sample {
 }
 
 /// The outcome that is doubted, kept for the record: `seen: down connect_refused in connect: …`.
-fn what_was_seen(sample: &Sample) -> String {
-    let mut text = format!("seen: {}", sample.outcome);
+fn what_was_seen(sample: &Sample, doubt: Doubt) -> String {
+    let mut text = match doubt {
+        Doubt::Clock | Doubt::Canary => String::new(),
+        Doubt::Stalled { lost_ms, took_ms } => format!("the probe stood still for {lost_ms} of {took_ms} ms; "),
+    };
+    text.push_str(&format!("seen: {}", sample.outcome));
     if let Some(reason) = &sample.reason {
         text.push_str(&format!(" {reason}"));
     }

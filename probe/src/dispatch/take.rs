@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Kit;
 use super::judge::{self, Doubt};
+use super::pulse;
 use crate::clock_watch::Reading;
 use crate::prober::Observation;
 use crate::schedule::Due;
@@ -27,7 +28,7 @@ pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> 
         kit.tally.miss(u64::from(judge::is_owed(due.kind)));
         return give_up(kit, due, Reason::Saturated).await;
     };
-    let begun = kit.clock.read();
+    let (begun, lost_ms) = (kit.clock.read(), kit.pulse.lost_ms());
     if due.kind == SampleKind::Planned {
         kit.tally.late(Some(begun.now.since(due.scheduled_at)));
     }
@@ -35,7 +36,7 @@ pub(super) async fn take(kit: &Arc<Kit>, due: &Due, cut: &CancellationToken) -> 
         seen = observe(kit, due) => seen,
         () = cut.cancelled() => return give_up(kit, due, Reason::Stopped).await,
     };
-    let doubt = doubt(kit, due, begun, seen.outcome).await;
+    let doubt = doubt(kit, due, (begun, lost_ms), &seen).await;
     let sample = judge::sample(kit, due, begun, seen, doubt);
     let outcome = sample.outcome;
     // The aggregator asks other regions, or is asked: each moment counts.
@@ -70,13 +71,20 @@ async fn observe(kit: &Arc<Kit>, due: &Due) -> Observation {
     })
 }
 
-async fn doubt(kit: &Kit, due: &Due, begun: Reading, outcome: Outcome) -> Option<Doubt> {
-    if !begun.trusted || !kit.clock.read().trusted {
+/// Whether we doubt ourselves after a sample that began with that reading, and that much lost before.
+async fn doubt(kit: &Kit, due: &Due, (begun, lost_before_ms): (Reading, i64), seen: &Observation) -> Option<Doubt> {
+    let ended = kit.clock.read();
+    if !begun.trusted || !ended.trusted {
         return Some(Doubt::Clock);
     }
+    let (lost_ms, took_ms) = (kit.pulse.lost_ms() - lost_before_ms, ended.uptime_ms - begun.uptime_ms);
+    let must_fail = due.check.must_fail.is_some();
+    if pulse::is_much(lost_ms, took_ms) && judge::hangs_on_time(seen, must_fail) {
+        return Some(Doubt::Stalled { lost_ms, took_ms });
+    }
     // A check that must fail is `up` because something failed, which may be our own way out.
-    let by_failing = due.check.must_fail.is_some() && outcome != Outcome::Inconclusive;
-    let alone = (outcome == Outcome::Down || by_failing) && kit.canaries.answer().await == Some(false);
+    let by_failing = must_fail && seen.outcome != Outcome::Inconclusive;
+    let alone = (seen.outcome == Outcome::Down || by_failing) && kit.canaries.answer().await == Some(false);
     alone.then_some(Doubt::Canary)
 }
 

@@ -61,7 +61,7 @@ impl Target {
 
 fn loopback() -> Vantage {
     let allow = vec![IpNet::new(Ipv4Addr::LOCALHOST.into(), 8).unwrap()];
-    Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), pins: Vec::new() }
+    Vantage { source: None, rule: AddressRule::new(allow, Vec::new()), ..Vantage::default() }
 }
 
 /// A dispatch at work.
@@ -76,6 +76,10 @@ struct Bench {
 
 impl Bench {
     fn kit(clock: &Clock, canaries: Canaries, permits: usize) -> (Arc<Kit>, tempfile::TempDir) {
+        Self::kit_with(clock, canaries, permits, Pace::unsaid(20))
+    }
+
+    fn kit_with(clock: &Clock, canaries: Canaries, permits: usize, pace: Pace) -> (Arc<Kit>, tempfile::TempDir) {
         let state = tempfile::tempdir().unwrap();
         let kit = Kit {
             probe: "eu-west-1".parse().unwrap(),
@@ -85,6 +89,8 @@ impl Bench {
             clock: Arc::new(ClockWatch::new(clock.clone())),
             canaries: Arc::new(canaries),
             tally: Arc::default(),
+            pulse: Arc::default(),
+            pace,
             permits: Arc::new(Semaphore::new(permits)),
             hurry: Arc::default(),
         };
@@ -92,8 +98,12 @@ impl Bench {
     }
 
     fn start(checks: Vec<Arc<Check>>, canaries: Canaries, permits: usize) -> Self {
+        Self::start_with(checks, canaries, permits, Pace::unsaid(20))
+    }
+
+    fn start_with(checks: Vec<Arc<Check>>, canaries: Canaries, permits: usize, pace: Pace) -> Self {
         let clock = Clock::system();
-        let (kit, state) = Self::kit(&clock, canaries, permits);
+        let (kit, state) = Self::kit_with(&clock, canaries, permits, pace);
         let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks, secrets: Arc::default() }));
         let stop = CancellationToken::new();
         let (inside, token) = (Arc::clone(&kit), stop.clone());
@@ -307,4 +317,115 @@ async fn only_what_fails_or_was_waited_for_hurries() {
     target.mood.store(BAD, Ordering::SeqCst);
     take::take(&kit, &slot(), &CancellationToken::new()).await;
     assert!(hurries().await);
+}
+
+/// A dispatch's kit whose pulse beats.
+async fn beating() -> (Arc<Kit>, AbortOnDropHandle<()>, tempfile::TempDir) {
+    let (kit, state) = Bench::kit(&Clock::system(), no_canaries(), 8);
+    let pulse = Arc::clone(&kit.pulse);
+    let beating = AbortOnDropHandle::new(tokio::spawn(async move { pulse.beat().await }));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    (kit, beating, state)
+}
+
+/// Takes a sample of `check` while this thread, which all else runs on too, stands still for `still` of it.
+async fn taken_while_still(kit: &Arc<Kit>, check: Arc<Check>, still: Duration) -> Sample {
+    let due = due(check, Clock::system().now());
+    let stand = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        std::thread::sleep(still);
+    };
+    let cut = CancellationToken::new();
+    tokio::join!(take::take(kit, &due, &cut), stand);
+    let row = kit.spool.peek(usize::MAX, usize::MAX).await.unwrap().pop().unwrap();
+    serde_json::from_str(&row.json).unwrap()
+}
+
+#[tokio::test]
+async fn inv_5_a_target_is_not_blamed_for_the_time_in_which_we_stood_still() {
+    let (kit, _beating, _state) = beating().await;
+    let silent = Target::start(SILENT).await;
+    let still = Duration::from_millis(1_500);
+    let sample = taken_while_still(&kit, silent.check("home", 10_000, 1_000), still).await;
+    assert_eq!((sample.outcome, sample.reason), (Outcome::Inconclusive, Some(Reason::Stalled)));
+    assert_eq!(sample.phase, Some(Phase::FirstByte));
+    let detail = sample.detail.unwrap();
+    assert!(
+        detail.starts_with("the probe stood still for 1") && detail.contains("; seen: down http_timeout"),
+        "{detail}"
+    );
+
+    let good = Target::start(GOOD).await;
+    let sample = taken_while_still(&kit, good.check("good", 10_000, 5_000), still).await;
+    assert_eq!(sample.outcome, Outcome::Up, "what worked worked");
+    let mut slow = Draft::from(Check::clone(&good.check("slow", 10_000, 5_000)));
+    slow.degraded_after_ms = Some(1);
+    // One byte of the question waits in the target's own task: it is slow because we are.
+    let sample = taken_while_still(&kit, Arc::new(Check::new(slow).unwrap()), Duration::ZERO).await;
+    assert!(
+        matches!(sample.outcome, Outcome::Up | Outcome::Degraded),
+        "and without that nothing is excused: {sample:?}"
+    );
+
+    let bad = Target::start(BAD).await;
+    let sample = taken_while_still(&kit, bad.check("bad", 10_000, 5_000), still).await;
+    assert_eq!(sample.reason, Some(Reason::HttpStatus), "what a target says hangs on no clock");
+}
+
+#[tokio::test]
+async fn a_target_that_is_silent_while_we_run_on_is_down() {
+    let (kit, _beating, _state) = beating().await;
+    let silent = Target::start(SILENT).await;
+    // Long enough that no busy machine loses a quarter of it.
+    let sample = taken_while_still(&kit, silent.check("home", 20_000, 4_000), Duration::from_millis(300)).await;
+    assert_eq!((sample.outcome, sample.reason), (Outcome::Down, Some(Reason::HttpTimeout)), "{:?}", sample.detail);
+}
+
+#[test]
+fn only_what_hangs_on_time_is_doubted_for_time_that_we_lost() {
+    let seen = |outcome, reason: Option<Reason>| Observation {
+        outcome,
+        reason,
+        phase: None,
+        detail: None,
+        duration_us: 0,
+        phases_us: Phases::default(),
+        attempt: 1,
+        evidence: Evidence::default(),
+    };
+    for reason in Reason::ALL.iter().filter(|reason| reason.fault() == Some(nines_shared::sample::Fault::Target)) {
+        let of_time = reason.code().ends_with("_timeout")
+            || matches!(reason, Reason::Latency | Reason::DnsLame | Reason::DnsWrongId);
+        assert_eq!(judge::hangs_on_time(&seen(Outcome::Down, Some(reason.clone())), false), of_time, "{reason}");
+    }
+    assert!(judge::hangs_on_time(&seen(Outcome::Degraded, Some(Reason::Slow)), false));
+    assert!(!judge::hangs_on_time(&seen(Outcome::Up, None), false), "up stays up");
+    assert!(judge::hangs_on_time(&seen(Outcome::Up, None), true), "it may be up because something was late");
+    assert!(!judge::hangs_on_time(&seen(Outcome::Inconclusive, Some(Reason::NoRoute)), true));
+}
+
+#[tokio::test]
+async fn inv_10_what_would_ask_a_target_too_often_is_told_at_its_slots_and_never_run() {
+    let target = Target::start(GOOD).await;
+    let checks = ["b", "a"].map(|id| target.check(id, 1_000, 500)).to_vec();
+    let bench = Bench::start_with(checks, no_canaries(), 8, Pace::said(1_000));
+    let samples = bench.until(3, |sample| sample.check.as_str() == "b").await;
+    for sample in &samples {
+        let wanted = match sample.check.as_str() {
+            "a" => (Outcome::Up, None),
+            _ => (Outcome::Inconclusive, Some(Reason::TooOften)),
+        };
+        assert_eq!((sample.outcome, sample.reason.clone()), wanted, "{sample:?}");
+    }
+    let refused = samples.iter().find(|sample| sample.check.as_str() == "b").unwrap();
+    assert!(refused.detail.as_ref().unwrap().contains("every 500ms") && refused.duration_us.is_none(), "{refused:?}");
+    assert!(samples.iter().any(|sample| sample.check.as_str() == "a"), "the earlier id goes on");
+    let until = Instant::now() + PATIENCE;
+    let at = bench.clock.now().plus_ms(-7);
+    bench.asking.send(Asked { check: "b".parse().unwrap(), at, until }).await.unwrap();
+    bench.asking.send(Asked { check: "a".parse().unwrap(), at, until }).await.unwrap();
+    let samples = bench.until(1, |sample| sample.kind == SampleKind::Extra).await;
+    let asked: Vec<&str> =
+        samples.iter().filter(|sample| sample.kind == SampleKind::Extra).map(|sample| sample.check.as_str()).collect();
+    assert_eq!(asked, ["a"], "who asks for it gets nothing either");
 }

@@ -155,7 +155,7 @@ pub(crate) async fn addresses(
 /// A connection to `to`, from `source` where there is one.
 pub(crate) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Failure> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let socket = socket.map_err(|error| failure::of_connect(&error, to, false))?;
+    let socket = socket.map_err(|error| failure::of_connect(&error, to, source))?;
     if let Some(source) = source {
         // A bound socket takes a port of its own; without this, one in TIME_WAIT would block it.
         socket
@@ -163,7 +163,7 @@ pub(crate) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpSt
             .and_then(|()| socket.bind(SocketAddr::new(source, 0)))
             .map_err(|error| failure::of_bind(&error, Phase::Connect, source))?;
     }
-    let stream = socket.connect(to).await.map_err(|error| failure::of_connect(&error, to, source.is_some()))?;
+    let stream = socket.connect(to).await.map_err(|error| failure::of_connect(&error, to, source))?;
     // Requests are written in one piece; waiting for more would only delay them. Where the option is
     // refused the connection is already gone, which the next read will say better.
     let _refused = stream.set_nodelay(true);

@@ -9,9 +9,12 @@
 )]
 
 use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 
 use nines_shared::check::Question;
 use nines_shared::sample::{Outcome, Phase, Reason};
+
+use super::route;
 
 /// `ENFILE`: the machine is out of descriptors. The same number on every Unix.
 const ENFILE: i32 = 23;
@@ -19,6 +22,10 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 /// `ENOBUFS`: the kernel is out of buffers.
 const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
+
+/// What routers and hosts answer besides (Linux): `ENONET` (isolated), `ENOPROTOOPT` (no such protocol there) and
+/// `EHOSTDOWN` (unknown).
+const OF_THE_WAY: &[i32] = if cfg!(target_os = "linux") { &[64, 92, 112] } else { &[] };
 
 /// One attempt's end where it was not a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +89,7 @@ pub(crate) fn our_own(error: &io::Error, phase: Phase) -> Option<Failure> {
 }
 
 /// Why the probe's own source address can't be used.
-pub(crate) fn of_bind(error: &io::Error, phase: Phase, source: std::net::IpAddr) -> Failure {
+pub(crate) fn of_bind(error: &io::Error, phase: Phase, source: IpAddr) -> Failure {
     let reason = match error.kind() {
         ErrorKind::AddrInUse => Reason::Resources,
         _ => Reason::SourceAddress,
@@ -90,17 +97,30 @@ pub(crate) fn of_bind(error: &io::Error, phase: Phase, source: std::net::IpAddr)
     Failure::ours(reason, phase, format!("source_address {source} can't be used: {error}"))
 }
 
-/// Why no connection was made.
-pub(crate) fn of_connect(error: &io::Error, to: std::net::SocketAddr, bound: bool) -> Failure {
+/// Why no connection was made from `source`, or from wherever the kernel likes.
+pub(crate) fn of_connect(error: &io::Error, to: SocketAddr, source: Option<IpAddr>) -> Failure {
+    of_connect_where(error, to, source.is_some(), || route::is_there(to, source))
+}
+
+/// [`of_connect`], where `routed` says whether this machine has a way to `to` at all. It is asked only where the error
+/// may be a router's as well as our own.
+fn of_connect_where(error: &io::Error, to: SocketAddr, bound: bool, routed: impl FnOnce() -> bool) -> Failure {
     let detail = format!("{to}: {error}");
     let theirs = |reason| Failure::theirs(reason, Phase::Connect, detail.clone());
+    let of_way = matches!(error.kind(), ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
+        || matches!(error.raw_os_error(), Some(raw) if OF_THE_WAY.contains(&raw));
+    if of_way {
+        if routed() {
+            return theirs(Reason::ConnectUnreachable);
+        }
+        return Failure::ours(Reason::NoRoute, Phase::Connect, detail);
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => theirs(Reason::ConnectRefused),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             theirs(Reason::ConnectReset)
         }
         ErrorKind::TimedOut => theirs(Reason::ConnectTimeout),
-        ErrorKind::HostUnreachable => theirs(Reason::ConnectUnreachable),
         // A source such as 127.0.0.11 has no way to a public target: EINVAL.
         ErrorKind::InvalidInput if bound => Failure::ours(Reason::SourceAddress, Phase::Connect, detail),
         _ => match our_own(error, Phase::Connect) {
@@ -114,26 +134,55 @@ pub(crate) fn of_connect(error: &io::Error, to: std::net::SocketAddr, bound: boo
 mod tests {
     use super::*;
 
+    const EPERM: i32 = 1;
+    const ENOMEM: i32 = 12;
+    const EACCES: i32 = 13;
+
     #[test]
     fn inv_5_every_socket_error_names_whose_fault_it_is() {
         let to = "192.0.2.1:443".parse().unwrap();
+        let kind = io::Error::from;
+        let raw = io::Error::from_raw_os_error;
+        let (down, ours) = (Outcome::Down, Outcome::Inconclusive);
+        // The error, whether this machine has a way there, and what that means.
         let table = [
-            (io::Error::from(ErrorKind::ConnectionRefused), Outcome::Down, Reason::ConnectRefused),
-            (io::Error::from(ErrorKind::ConnectionReset), Outcome::Down, Reason::ConnectReset),
-            (io::Error::from(ErrorKind::TimedOut), Outcome::Down, Reason::ConnectTimeout),
-            (io::Error::from(ErrorKind::HostUnreachable), Outcome::Down, Reason::ConnectUnreachable),
-            (io::Error::from(ErrorKind::NetworkUnreachable), Outcome::Inconclusive, Reason::NoRoute),
-            (io::Error::from(ErrorKind::PermissionDenied), Outcome::Inconclusive, Reason::NoRoute),
-            (io::Error::from(ErrorKind::AddrNotAvailable), Outcome::Inconclusive, Reason::Resources),
-            (io::Error::from_raw_os_error(EMFILE), Outcome::Inconclusive, Reason::Resources),
-            (io::Error::from_raw_os_error(ENFILE), Outcome::Inconclusive, Reason::Resources),
-            (io::Error::from_raw_os_error(ENOBUFS), Outcome::Inconclusive, Reason::Resources),
-            (io::Error::from(ErrorKind::InvalidInput), Outcome::Inconclusive, Reason::SourceAddress),
+            (kind(ErrorKind::ConnectionRefused), true, down, Reason::ConnectRefused),
+            (kind(ErrorKind::ConnectionReset), true, down, Reason::ConnectReset),
+            (kind(ErrorKind::TimedOut), true, down, Reason::ConnectTimeout),
+            (kind(ErrorKind::HostUnreachable), true, down, Reason::ConnectUnreachable),
+            (kind(ErrorKind::HostUnreachable), false, ours, Reason::NoRoute),
+            (kind(ErrorKind::NetworkUnreachable), true, down, Reason::ConnectUnreachable),
+            (kind(ErrorKind::NetworkUnreachable), false, ours, Reason::NoRoute),
+            (kind(ErrorKind::NetworkDown), true, ours, Reason::NoRoute),
+            (raw(EPERM), true, ours, Reason::NoRoute),
+            (raw(EACCES), true, ours, Reason::NoRoute),
+            (kind(ErrorKind::AddrNotAvailable), true, ours, Reason::Resources),
+            (kind(ErrorKind::AddrInUse), true, ours, Reason::Resources),
+            (raw(EMFILE), true, ours, Reason::Resources),
+            (raw(ENFILE), true, ours, Reason::Resources),
+            (raw(ENOBUFS), true, ours, Reason::Resources),
+            (raw(ENOMEM), true, ours, Reason::Resources),
+            (kind(ErrorKind::InvalidInput), true, ours, Reason::SourceAddress),
+            (kind(ErrorKind::Other), true, ours, Reason::Internal),
         ];
-        for (error, outcome, reason) in table {
-            let failure = of_connect(&error, to, true);
-            assert_eq!((failure.outcome, failure.reason), (outcome, reason), "{error}");
+        for (error, routed, outcome, reason) in table {
+            let failure = of_connect_where(&error, to, true, || routed);
+            assert_eq!((failure.outcome, failure.reason), (outcome, reason), "{error}, a way there: {routed}");
             assert_eq!(failure.phase, Phase::Connect);
+            assert!(failure.detail.starts_with("192.0.2.1:443: "), "{}", failure.detail);
+        }
+        for raw in OF_THE_WAY {
+            let error = io::Error::from_raw_os_error(*raw);
+            let reason = |routed| of_connect_where(&error, to, false, || routed).reason;
+            assert_eq!([reason(true), reason(false)], [Reason::ConnectUnreachable, Reason::NoRoute], "{error}");
+        }
+    }
+
+    #[test]
+    fn the_way_is_looked_up_only_where_it_decides() {
+        let to = "192.0.2.1:443".parse().unwrap();
+        for kind in [ErrorKind::ConnectionRefused, ErrorKind::TimedOut, ErrorKind::AddrNotAvailable] {
+            of_connect_where(&io::Error::from(kind), to, false, || panic!("{kind} says enough"));
         }
     }
 

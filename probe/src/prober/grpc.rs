@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::handshake::{self, Terms};
-use super::http::{AGENT, AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, within_limits};
+use super::http::{AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, within_limits};
 use super::record::Record;
 use super::traceparent::{TRACEPARENT, traceparent};
 use super::trust::Alpn;
@@ -62,7 +62,7 @@ pub(crate) async fn ask(
 ) -> Result<(), Failure> {
     let (host, port) = question.address.endpoint();
     let stream = connect::open(look, &host, port, question.reach, record).await?;
-    let call = Call { question, record };
+    let call = Call { question, record, agent: &look.prober.agent };
     let traceparent = traceparent(look.trace, 1);
     if !question.tls {
         return call.over(stream, deadline, traceparent).await;
@@ -84,6 +84,7 @@ pub(crate) async fn ask(
 struct Call<'a> {
     question: &'a GrpcQuestion,
     record: &'a mut Record,
+    agent: &'a HeaderValue,
 }
 
 impl Call<'_> {
@@ -91,7 +92,7 @@ impl Call<'_> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let request = request(self.question, deadline, traceparent).map_err(|why| {
+        let request = request((self.question, self.agent), deadline, traceparent).map_err(|why| {
             Failure::ours(Reason::Unsupported, Phase::FirstByte, format!("the call can't be written: {why}"))
         })?;
         self.record.enter(Phase::FirstByte);
@@ -136,7 +137,7 @@ impl Call<'_> {
 }
 
 fn request(
-    question: &GrpcQuestion,
+    (question, agent): (&GrpcQuestion, &HeaderValue),
     deadline: Instant,
     traceparent: HeaderValue,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
@@ -154,7 +155,7 @@ fn request(
     for (name, value) in &question.metadata {
         headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::try_from(value)?);
     }
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+    headers.entry(USER_AGENT).or_insert_with(|| agent.clone());
     headers.entry(TRACEPARENT).or_insert(traceparent);
     let mut request = Request::new(Full::new(Bytes::from(message::request(&question.service))));
     *request.method_mut() = Method::POST;

@@ -35,7 +35,6 @@ pub(super) use evidence::gather;
 use exchange::Protocol;
 pub(super) use exchange::{AbortOnDrop, HARD_HEAD_BYTES, Tasks, beside, of_http, within_limits};
 use proxy::Via;
-pub(super) use request::AGENT;
 use request::Target;
 
 /// The most header fields of a response.
@@ -47,7 +46,7 @@ pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
 pub(crate) async fn ask(look: &Look<'_>, question: &HttpQuestion, record: &mut Record) -> Result<(), Failure> {
     let credentials = credentials::headers(look, question)?;
     let via = question.proxy.as_ref().map(|proxy| Via::new(look, proxy)).transpose()?;
-    let mut target = Target::first(question, &credentials, via.as_ref());
+    let mut target = Target::first(question, &credentials, &look.prober.agent, via.as_ref());
     let mut followed = 0;
     loop {
         record.hop(shown_url(&target.url));

@@ -143,7 +143,7 @@ fn socket(to: IpAddr, source: Option<IpAddr>) -> Result<StdSocket, Failure> {
         Some(source) => failure::of_bind(&error, Phase::Connect, source),
         None => of_socket(&error),
     })?;
-    socket.connect(&SocketAddr::new(to, 0).into()).map_err(|error| of_send(&error, to))?;
+    socket.connect(&SocketAddr::new(to, 0).into()).map_err(|error| of_way(&error, to))?;
     socket.set_nonblocking(true).map_err(|error| internal(&error.to_string()))?;
     Ok(socket.into())
 }
@@ -157,6 +157,15 @@ fn of_socket(error: &io::Error) -> Failure {
     }
     let ours = failure::our_own(error, Phase::Connect);
     ours.unwrap_or_else(|| Failure::ours(Reason::Unsupported, Phase::Connect, format!("no ICMP socket: {error}")))
+}
+
+/// Why the machine has no way to `to`: nothing was sent yet, so nobody else can have said so.
+fn of_way(error: &io::Error, to: IpAddr) -> Failure {
+    let detail = format!("{to}: {error}");
+    match failure::our_own(error, Phase::Connect) {
+        Some(ours) => Failure { detail, ..ours },
+        None => Failure::ours(Reason::NoRoute, Phase::Connect, detail),
+    }
 }
 
 /// Why an echo could not be sent: what the machine itself says of the way.
@@ -198,6 +207,13 @@ mod tests {
                 Reason::NoRoute,
                 Phase::FirstByte,
             ),
+            (
+                of_way(&io::Error::from(ErrorKind::HostUnreachable), to),
+                Outcome::Inconclusive,
+                Reason::NoRoute,
+                Phase::Connect,
+            ),
+            (of_way(&io::Error::from_raw_os_error(105), to), Outcome::Inconclusive, Reason::Resources, Phase::Connect),
             (
                 of_send(&io::Error::from(ErrorKind::HostUnreachable), to),
                 Outcome::Down,

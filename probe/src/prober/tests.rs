@@ -10,6 +10,7 @@ mod http3;
 mod http_evidence;
 mod http_faults;
 mod icmp;
+mod law;
 mod names;
 mod parts;
 mod proxy;
@@ -42,7 +43,7 @@ fn loopback() -> AddressRule {
 }
 
 fn prober() -> Prober {
-    Prober::new(Vantage { source: None, rule: loopback(), pins: Vec::new() })
+    Prober::new(Vantage { source: None, rule: loopback(), ..Vantage::default() })
 }
 
 fn draft(question: Question, timeout_ms: i64) -> Draft {
@@ -124,7 +125,7 @@ async fn a_slow_success_is_degraded_and_says_where_the_time_went() {
 async fn a_probe_looks_from_its_source_address() {
     let (target, mut peers) = targets::telling_peers().await;
     let from = |source: &str| {
-        Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback(), pins: Vec::new() })
+        Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback(), ..Vantage::default() })
     };
     let check = check(Question::Http(Box::new(get_from(target))), LONG_MS);
     let seen = from("127.0.0.11").run(&check, TRACE).await;

@@ -108,7 +108,7 @@ async fn once(outgoing: &Outgoing<'_>, peer: Peer<'_>, record: &mut Record) -> R
                 .ok_or_else(|| Failure::ours(Reason::Unsupported, Phase::Resolve, format!("{url} names no host")))?;
             let terms = Terms { alpn: Alpn::Any, ..Terms::with(&host) };
             let stream = secured(peer, (&host, port), terms, record).await?;
-            let bytes = https::post(stream, url, outgoing.bare()).await?;
+            let bytes = https::post(stream, url, &peer.look.prober.agent, outgoing.bare()).await?;
             Ok(whole(outgoing.answered_by(&bytes)?, "https"))
         }
     }
@@ -199,7 +199,7 @@ async fn over_udp(
     source: Option<IpAddr>,
     record: &mut Record,
 ) -> Result<Message, Failure> {
-    let of_server = |error: &io::Error| of_dial(failure::of_connect(error, server, source.is_some()));
+    let of_server = |error: &io::Error| of_dial(failure::of_connect(error, server, source));
     let from = source.unwrap_or(match server {
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),

@@ -6,7 +6,7 @@
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Version};
 use hyper_util::rt::TokioIo;
 use nines_shared::sample::{Outcome, Phase, Reason};
@@ -24,10 +24,15 @@ const MAX_BODY: usize = 65_535;
 /// Beyond this an HTTP/2 head is not taken in.
 const MAX_H2_HEAD_BYTES: u32 = 64 << 10;
 
-/// What `url` answers to `question` over `stream`.
-pub(super) async fn post(stream: TlsStream<TcpStream>, url: &Url, question: &[u8]) -> Result<Vec<u8>, Failure> {
+/// What `url` answers to `question` over `stream`, asked by `agent`.
+pub(super) async fn post(
+    stream: TlsStream<TcpStream>,
+    url: &Url,
+    agent: &HeaderValue,
+    question: &[u8],
+) -> Result<Vec<u8>, Failure> {
     let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let request = request(url, question, two)?;
+    let request = request(url, agent, question, two)?;
     let io = TokioIo::new(stream);
     if two {
         let tasks = Tasks::default();
@@ -46,14 +51,18 @@ pub(super) async fn post(stream: TlsStream<TcpStream>, url: &Url, question: &[u8
     beside(connection, receive(sender.send_request(request))).await
 }
 
-fn request(url: &Url, question: &[u8], two: bool) -> Result<Request<Full<Bytes>>, Failure> {
+fn request(url: &Url, agent: &HeaderValue, question: &[u8], two: bool) -> Result<Request<Full<Bytes>>, Failure> {
     let authority = url.authority();
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
     let message = HeaderValue::from_static(MESSAGE);
-    let builder = Request::builder().method(Method::POST).header(CONTENT_TYPE, &message).header(ACCEPT, &message);
+    let builder = Request::builder()
+        .method(Method::POST)
+        .header(CONTENT_TYPE, &message)
+        .header(ACCEPT, &message)
+        .header(USER_AGENT, agent);
     let builder = if two {
         builder.version(Version::HTTP_2).uri(format!("https://{authority}{target}"))
     } else {
@@ -132,11 +141,15 @@ mod tests {
 
     #[test]
     fn the_request_names_the_host_as_its_version_does() {
+        const AGENT: HeaderValue = HeaderValue::from_static("me");
         let url: Url = "https://dns.example:8443/dns-query?a=b".parse().unwrap();
-        let one = request(&url, b"q", false).unwrap();
+        let one = request(&url, &AGENT, b"q", false).unwrap();
         assert_eq!(one.uri().to_string(), "/dns-query?a=b");
-        assert_eq!(one.headers()[HOST], "dns.example:8443");
-        let two = request(&url, b"q", true).unwrap();
+        assert_eq!(
+            (&one.headers()[HOST], &one.headers()[USER_AGENT]),
+            (&HeaderValue::from_static("dns.example:8443"), &AGENT)
+        );
+        let two = request(&url, &AGENT, b"q", true).unwrap();
         assert_eq!(two.uri().to_string(), "https://dns.example:8443/dns-query?a=b");
         assert!(!two.headers().contains_key(HOST));
     }

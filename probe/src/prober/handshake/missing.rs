@@ -8,7 +8,7 @@
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::HOST;
+use hyper::header::{HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use nines_shared::check::Reach;
@@ -69,6 +69,7 @@ async fn fetch(look: &Look<'_>, address: &Url) -> Result<CertificateDer<'static>
     let (mut sender, connection) = opened.map_err(in_words)?;
     let asked = Request::get(&address[url::Position::BeforePath..url::Position::AfterQuery])
         .header(HOST, &address[url::Position::BeforeHost..url::Position::AfterPort])
+        .header(USER_AGENT, look.prober.agent.clone())
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let exchange = async {

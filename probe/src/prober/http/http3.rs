@@ -38,7 +38,7 @@ use super::super::handshake::{self, Session};
 use super::super::record::Record;
 use super::super::resolve::{MAX_ADDRESSES, refusal_of};
 use super::super::trust::{Alpn, Shown, Witness};
-use super::super::{Look, connect};
+use super::super::{Look, connect, route};
 use super::exchange::{Ask, HARD_HEAD_BYTES, Protocol, WINDOW_BYTES, beside};
 use super::request::Target;
 
@@ -114,6 +114,11 @@ async fn dial(
     record: &mut Record,
 ) -> Result<Quic, Failure> {
     let vantage = &look.prober.vantage;
+    if !route::is_there(to, vantage.source) {
+        // Quinn takes a refused datagram for one that got lost, and would wait for an answer to it.
+        let detail = format!("{to}: this machine has no way there");
+        return Err(Failure::ours(Reason::NoRoute, Phase::Connect, detail));
+    }
     let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let bound = Endpoint::client(SocketAddr::new(vantage.source.unwrap_or(any), 0));
     let endpoint = bound.map_err(|error| match vantage.source {

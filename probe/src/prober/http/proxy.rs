@@ -18,7 +18,6 @@ use super::super::failure::Failure;
 use super::super::record::Record;
 use super::super::{Look, connect};
 use super::credentials;
-use super::request::AGENT;
 
 /// The most bytes of a proxy's answer to CONNECT.
 const MAX_PROXY_HEAD_BYTES: usize = 16 << 10;
@@ -80,7 +79,7 @@ impl<'q> Via<'q> {
         let mut stream = self.open(look, target, record).await?;
         record.enter(Phase::Connect);
         record.overdue = Some(ours("the proxy did not answer CONNECT in time; it or the target is slow"));
-        let answer = self.ask_for(&mut stream, target, port).await;
+        let answer = self.ask_for(&mut stream, (target, port), &look.prober.agent).await;
         record.overdue = None;
         record.leave();
         judge(&answer?)?;
@@ -88,10 +87,16 @@ impl<'q> Via<'q> {
     }
 
     /// The head of the proxy's answer to CONNECT, and whatever came with it.
-    async fn ask_for(&self, stream: &mut TcpStream, target: &Host<&str>, port: u16) -> Result<Vec<u8>, Failure> {
+    async fn ask_for(
+        &self,
+        stream: &mut TcpStream,
+        (target, port): (&Host<&str>, u16),
+        agent: &HeaderValue,
+    ) -> Result<Vec<u8>, Failure> {
         let broken = |error: std::io::Error| ours(format!("the proxy: {error}"));
-        let mut asked = format!("CONNECT {target}:{port} HTTP/1.1\r\nhost: {target}:{port}\r\nuser-agent: {AGENT}\r\n")
-            .into_bytes();
+        let mut asked =
+            format!("CONNECT {target}:{port} HTTP/1.1\r\nhost: {target}:{port}\r\nuser-agent: ").into_bytes();
+        asked.extend([agent.as_bytes(), b"\r\n"].concat());
         if let Some(authorization) = &self.authorization {
             asked.extend([b"proxy-authorization: ", authorization.as_bytes(), b"\r\n"].concat());
         }

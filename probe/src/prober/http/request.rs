@@ -20,9 +20,6 @@ use super::exchange::Protocol;
 use super::proxy::Via;
 use super::{credentials, redirect};
 
-/// Who asks, where a check does not say.
-pub(crate) const AGENT: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"));
-/// The header of W3C Trace Context.
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
@@ -35,6 +32,8 @@ pub(super) struct Target<'q> {
     body: Option<&'q str>,
     /// Headers for the check's own origin alone.
     credentials: &'q [(HeaderName, HeaderValue)],
+    /// Who asks, where the check does not say.
+    agent: &'q HeaderValue,
     /// What it goes through.
     pub(super) via: Option<&'q Via<'q>>,
     /// Whether this is still the origin that the check names.
@@ -42,14 +41,15 @@ pub(super) struct Target<'q> {
 }
 
 impl<'q> Target<'q> {
-    /// The first hop of `question`, to whose origin `credentials` go; all its hops go through `via`.
+    /// The first hop of `question`, to whose origin `credentials` go; all its hops are asked by `agent` and go through `via`.
     pub(super) fn first(
         question: &'q HttpQuestion,
         credentials: &'q [(HeaderName, HeaderValue)],
+        agent: &'q HeaderValue,
         via: Option<&'q Via<'q>>,
     ) -> Self {
         let method = Method::from_bytes(question.method.as_bytes()).ok();
-        Self { url: question.url.clone(), method, body: question.body.as_deref(), credentials, via, home: true }
+        Self { url: question.url.clone(), method, body: question.body.as_deref(), credentials, agent, via, home: true }
     }
 
     /// Whether this is the check's own origin still: nothing secret goes anywhere else.
@@ -124,7 +124,7 @@ impl<'q> Target<'q> {
         if self.home {
             headers.extend(self.credentials.iter().cloned());
         }
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        headers.entry(USER_AGENT).or_insert_with(|| self.agent.clone());
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(ACCEPT_ENCODING).or_insert(CODINGS);
         if self.home && !headers.contains_key(AUTHORIZATION) {
@@ -178,6 +178,8 @@ fn unescaped(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    static AGENT: HeaderValue = HeaderValue::from_static("me");
+
     fn question(url: &str) -> HttpQuestion {
         let mut question = HttpQuestion::get(url.parse().unwrap());
         question.method = "POST".to_owned();
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn credentials_stay_at_home() {
         let question = question("https://me:p%3Aw@shop.example/a");
-        let first = Target::first(&question, &[], None);
+        let first = Target::first(&question, &[], &AGENT, None);
         let headers = first.own_headers(&question).unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic bWU6cDp3");
         assert_eq!(headers[COOKIE], "c=d");
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn a_body_goes_where_its_method_goes() {
         let question = question("http://shop.example/a?b#c");
-        let first = Target::first(&question, &[], None);
+        let first = Target::first(&question, &[], &AGENT, None);
         let kept = first
             .redirected(308, question.url.clone())
             .request(&question, Protocol::Http1, HeaderValue::from_static("t"))

@@ -68,7 +68,7 @@ async fn names_sources_and_the_rule_hold_as_for_every_other_protocol() {
     let seen = ask_icmp(&prober, question("10.0.0.1"), LONG_MS).await;
     assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve), "{seen:?}");
     let from = |source: &str| {
-        Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback(), pins: Vec::new() })
+        Prober::new(Vantage { source: Some(source.parse().unwrap()), rule: loopback(), ..Vantage::default() })
     };
     let seen = ask_icmp(&from("127.0.0.11"), question("127.0.0.1"), LONG_MS).await;
     assert_seen(&seen, &UP);

@@ -154,7 +154,7 @@ async fn an_answer_that_comes_late_joins_in() {
 fn pinning(pin: String) -> Prober {
     let pins = vec![pin.parse().unwrap()];
     let mut prober = resolving_at("127.0.0.1:1".parse().unwrap());
-    prober.vantage = Vantage { source: None, rule: loopback(), pins };
+    prober.vantage = Vantage { source: None, rule: loopback(), pins, contact: None };
     prober
 }
 

@@ -68,6 +68,31 @@ async fn a_checks_own_headers_win_over_ours() {
     }
 }
 
+#[tokio::test]
+async fn whoever_finds_us_in_a_log_learns_whom_to_write_to() {
+    const WANTED: &str = concat!("nines-probe/", env!("CARGO_PKG_VERSION"), " (+https://shop.example/probes)");
+    let contact = Some("https://shop.example/probes".parse().unwrap());
+    let prober = Prober::new(Vantage { rule: loopback(), contact, ..Vantage::default() });
+    let (target, mut heads) = asked(1).await;
+    let direct = get_from(target);
+    assert_eq!(verdict(&prober.run(&check(Question::Http(Box::new(direct.clone())), LONG_MS), TRACE).await), UP);
+    for _hop in 0..2 {
+        assert_eq!(value_of(&heads.recv().await.unwrap(), "user-agent"), WANTED);
+    }
+    let mut own = direct.clone();
+    own.headers.push(("user-agent".into(), "mine".into()));
+    prober.run(&check(Question::Http(Box::new(own)), LONG_MS), TRACE).await;
+    assert_eq!(value_of(&heads.recv().await.unwrap(), "user-agent"), "mine", "a check's own word wins");
+
+    // What is said to a proxy, before and within a tunnel.
+    let proxy = Some(nines_shared::check::HttpProxy { url: format!("http://{target}").parse().unwrap(), auth: None });
+    for url in ["http://shop.example/", "https://shop.example/"] {
+        let through = HttpQuestion { proxy: proxy.clone(), ..get(url) };
+        prober.run(&check(Question::Http(Box::new(through)), LONG_MS), TRACE).await;
+        assert_eq!(value_of(&heads.recv().await.unwrap(), "user-agent"), WANTED, "{url}");
+    }
+}
+
 #[cfg(not(feature = "http3"))]
 #[tokio::test]
 async fn a_probe_that_was_built_without_http3_says_so() {
