@@ -16,6 +16,7 @@
 mod share;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use nines_shared::check::{Check, Question};
 use nines_shared::id::{CheckId, ProbeId, RegionId};
@@ -47,6 +48,8 @@ pub const MAX_OPEN: usize = 4_096;
 pub struct Confirm {
     checks: HashMap<CheckId, Watched>,
     listeners: BTreeMap<ProbeId, Listener>,
+    /// What probes look at of their region's checks, sorted; one that is not here may look at all of them.
+    shares: BTreeMap<ProbeId, Arc<[CheckId]>>,
     /// In order of their numbers.
     open: VecDeque<Open>,
     next_no: u64,
@@ -112,6 +115,7 @@ impl Confirm {
         Self {
             checks: HashMap::new(),
             listeners: BTreeMap::new(),
+            shares: BTreeMap::new(),
             open: VecDeque::new(),
             next_no: u64::try_from(now.as_ms()).unwrap_or(0),
             of_target: Shares::new(TARGET_BURST, TARGET_REFILL_MS),
@@ -137,6 +141,15 @@ impl Confirm {
         let fresh = Listener { region: region.clone(), listened: now, heard: Timestamp::MIN };
         let known = self.listeners.entry(probe.clone()).or_insert(fresh);
         (known.listened, known.region) = (now, region.clone());
+    }
+
+    /// `probe` says that it looks at `checks`, sorted, and at nothing else; `None`: it is not known, so may look at all of
+    /// its region's.
+    pub fn looks_at(&mut self, probe: &ProbeId, checks: Option<Arc<[CheckId]>>) {
+        match checks {
+            Some(checks) => self.shares.insert(probe.clone(), checks),
+            None => self.shares.remove(probe),
+        };
     }
 
     /// What `probe` is asked at `now`, of what is numbered after `have`; what has ended is not asked any more.
@@ -223,7 +236,7 @@ impl Confirm {
                 .any(|open| now < open.ask.until && open.ask.check == change.check && open.region == **region)
         };
         let whom: Vec<&RegionId> = change.whom.iter().filter(|region| !open(region)).collect();
-        let found = whom.into_iter().map(|region| (region, self.listener(region, now)));
+        let found = whom.into_iter().map(|region| (region, self.listener(region, &change.check, now)));
         let (heard, unheard): (Vec<_>, Vec<_>) = found.partition(|(_, probe)| probe.is_some());
         came.unheard += unheard.len() as u64;
         if heard.is_empty() {
@@ -248,10 +261,12 @@ impl Confirm {
         }
     }
 
-    /// Of several probes of one region that listen, the one that was heard last.
-    fn listener(&self, region: &RegionId, now: Timestamp) -> Option<ProbeId> {
-        let listens =
-            |known: &(&ProbeId, &Listener)| known.1.region == *region && now.since(known.1.listened) < LISTENING_MS;
+    /// Of several probes of one region that listen and look at `check`, the one that was heard last.
+    fn listener(&self, region: &RegionId, check: &CheckId, now: Timestamp) -> Option<ProbeId> {
+        let looks = |probe: &ProbeId| self.shares.get(probe).is_none_or(|share| share.binary_search(check).is_ok());
+        let listens = |(probe, known): &(&ProbeId, &Listener)| {
+            known.region == *region && now.since(known.listened) < LISTENING_MS && looks(probe)
+        };
         let last = self.listeners.iter().filter(listens).max_by_key(|(_, known)| (known.heard, known.listened));
         last.map(|(probe, _)| probe.clone())
     }

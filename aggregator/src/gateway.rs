@@ -84,13 +84,18 @@ pub async fn run(
         limits,
         running,
     };
-    let (stop, limits) = (gateway.running.stop.clone(), gateway.limits.clone());
-    door::serve(listener, tls, router(gateway), &limits, stop).await;
+    let gateway = Arc::new(gateway);
+    // Before anybody asks: whoever shared a region before we were away shares it now.
+    if let Err(error) = assignment::learn(&gateway).await {
+        tracing::error!(%error, "sharing.not_read");
+    }
+    let stop = gateway.running.stop.clone();
+    let serving = door::serve(listener, tls, router(gateway.clone()), &gateway.limits, stop);
+    tokio::join!(serving, assignment::mind(&gateway));
     Ok(())
 }
 
-fn router(gateway: Gateway) -> Router {
-    let gateway = Arc::new(gateway);
+fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route(JOIN_PATH, post(join::join))
         .route(RENEW_PATH, post(renew::renew))

@@ -20,6 +20,7 @@ pub mod report;
 pub mod running;
 pub mod secret_values;
 pub mod serve;
+pub mod sharing;
 pub mod store;
 pub mod uptime;
 pub mod web;

@@ -103,7 +103,7 @@ async fn live(
     let listen = Listen { link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)), handing };
     let renewal = renewal(settings, &identity, &kit);
     let tls = Arc::clone(&identity.tls);
-    let uplink = uplink(settings, identity, &kit);
+    let uplink = uplink(settings, identity, &kit, work.clone());
     let mut polling = AbortOnDropHandle::new(tokio::spawn(poll.run()));
     let mut listening = AbortOnDropHandle::new(tokio::spawn(listen.run()));
     let mut shipping = AbortOnDropHandle::new(tokio::spawn(uplink.run(delivered.clone())));
@@ -174,7 +174,7 @@ fn poll(settings: &Settings, identity: &Identity, kit: &Kit, telling: watch::Sen
     }
 }
 
-fn uplink(settings: &Settings, identity: Identity, kit: &Kit) -> Uplink {
+fn uplink(settings: &Settings, identity: Identity, kit: &Kit, work: watch::Receiver<Arc<Work>>) -> Uplink {
     Uplink {
         link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)),
         spool: kit.spool.clone(),
@@ -185,6 +185,7 @@ fn uplink(settings: &Settings, identity: Identity, kit: &Kit) -> Uplink {
             tally: Arc::clone(&kit.tally),
             clock: Arc::clone(&kit.clock),
             canaries: Arc::clone(&kit.canaries),
+            work,
         },
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use nines_shared::check::Check;
-use nines_shared::id::RegionId;
+use nines_shared::id::{CheckId, RegionId};
 use nines_shared::secret::Secrets;
 use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES};
 use tokio::sync::watch;
@@ -31,8 +31,12 @@ pub const ASSIGNMENT_FILE: &str = "assignment.json";
 pub struct Work {
     /// The aggregator's name for it; empty where there is none yet.
     pub digest: String,
+    /// The aggregator's number for it; 0 where there is none.
+    pub version: u64,
     /// The checks, those of our region only.
     pub checks: Vec<Arc<Check>>,
+    /// What was assigned and can't be read by this version.
+    pub unread: Vec<CheckId>,
     /// The values of the secrets that they name, as far as the aggregator has them.
     pub secrets: Arc<Secrets>,
 }

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use nines_shared::id::ProbeId;
 use nines_shared::sample::Sample;
-use nines_shared::wire::{Ack, Health, MAX_BATCH_SAMPLES};
-use tokio::sync::Notify;
+use nines_shared::wire::{Ack, Health, MAX_BATCH_SAMPLES, MAX_UNREAD};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::assignment::Work;
 use crate::canary::Canaries;
 use crate::clock_watch::ClockWatch;
 use crate::dispatch::Tally;
@@ -64,6 +65,8 @@ pub struct Vitals {
     pub clock: Arc<ClockWatch>,
     /// Whether canaries answer.
     pub canaries: Arc<Canaries>,
+    /// What we are to do.
+    pub work: watch::Receiver<Arc<Work>>,
 }
 
 /// Why something was not delivered; it is still in the spool.
@@ -235,6 +238,7 @@ impl Uplink {
     async fn health(&self) -> (Health, Option<i64>) {
         let (vitals, counts, offset) = (&self.vitals, self.spool.counts(), self.vitals.clock.offset());
         let lateness_max_ms = vitals.tally.take_lateness_max();
+        let work = vitals.work.borrow().clone();
         let health = Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             boot_id: vitals.boot_id.clone(),
@@ -247,6 +251,9 @@ impl Uplink {
             clock_uncertainty_ms: offset.map(|offset| offset.uncertainty_ms),
             lateness_max_ms,
             canaries_ok: vitals.canaries.last().await,
+            assignment: work.version,
+            checks: Some(work.checks.len() as u64),
+            unread: work.unread.iter().take(MAX_UNREAD).cloned().collect(),
         };
         (health, lateness_max_ms)
     }

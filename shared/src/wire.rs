@@ -63,6 +63,8 @@ pub const MAX_BATCH_BYTES: usize = 1 << 20;
 pub const MAX_BATCH_DECODED_BYTES: usize = 8 << 20;
 /// The most bytes of any answer that a probe reads.
 pub const MAX_ANSWER_BYTES: usize = 32 << 20;
+/// The most checks that a probe names as unreadable; of further ones nobody hears.
+pub const MAX_UNREAD: usize = 64;
 /// The most asks in one answer.
 pub const MAX_ASKS: usize = 256;
 /// The most bytes of such an answer.
@@ -79,9 +81,15 @@ pub const MAX_CLOCK_OFFSET_MS: i64 = 1_000;
 pub struct Assignment {
     /// Names `region`, `checks` and `secrets`: equal digests, equal work. Tells nothing of the secrets.
     pub digest: String,
+    /// Grows with everything that the aggregator hands out, also across its starts; 0 from one of before there were versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub version: u64,
+    /// Whom it is for; does not say so where the aggregator is of before regions were shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeId>,
     /// The region that the probe looks from.
     pub region: RegionId,
-    /// The checks of that region.
+    /// The checks of that region which are this probe's; all of them where it is alone there.
     pub checks: Vec<Check>,
     /// The values of the secrets that these checks name, as far as the aggregator has them. A probe that keeps the
     /// assignment keeps it where only itself can read it.
@@ -155,6 +163,20 @@ pub struct Health {
     pub lateness_max_ms: Option<i64>,
     /// Whether the probe's canaries answer; `None` where it has none.
     pub canaries_ok: Option<bool>,
+    /// [`Assignment::version`] of what the probe works by; 0 where it does not know.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub assignment: u64,
+    /// How many checks it looks at; `None` from a probe that does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<u64>,
+    /// Checks of the assignment that this version of the probe can't read, so does not look at; at most [`MAX_UNREAD`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<CheckId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Everything in the batch is committed and synced. Nothing else than this, with status 200, is a delivery.

@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "aggregator/src/uptime/",
     "aggregator/src/incident.rs",
     "aggregator/src/incident/",
+    "aggregator/src/sharing.rs",
     "aggregator/src/alert/plan.rs",
     "aggregator/src/alert/quiet.rs",
     "aggregator/src/alert/route.rs",

@@ -192,6 +192,8 @@ fn probe_of(folder: &Path, url: &str, more: &str) -> String {
     let draft = Draft::new("shop-home".parse().unwrap(), "shop".parse().unwrap(), vec![region], question);
     let assignment = Assignment {
         digest: "d".to_owned(),
+        version: 0,
+        probe: None,
         region: "eu-west".parse().unwrap(),
         checks: vec![Check::new(draft).unwrap()],
         secrets: Secrets::default(),

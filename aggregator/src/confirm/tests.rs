@@ -184,6 +184,27 @@ fn one_probe_of_a_region_is_asked_the_one_that_was_heard_last() {
 }
 
 #[test]
+fn where_probes_share_a_region_the_one_that_looks_at_the_check_is_asked() {
+    let mut fleet = Fleet::start();
+    let (first, second): (ProbeId, ProbeId) = ("us-east".parse().unwrap(), "us-east-2".parse().unwrap());
+    fleet.confirm.listens(&second, &first.as_str().parse().unwrap(), fleet.now);
+    fleet.confirm.looks_at(&first, Some(["shop-home".parse().unwrap()].into()));
+    fleet.confirm.looks_at(&second, Some(["shop-cart".parse().unwrap()].into()));
+    // It is heard last, and would have been asked if it looked.
+    fleet.confirm.arrived(&second, &[], fleet.now.plus_ms(1));
+    assert_eq!(fleet.says("eu-west", Outcome::Down).made, 4);
+    assert_eq!((fleet.asked("us-east").len(), fleet.confirm.asked(&second, 0, fleet.now).len()), (1, 0));
+    fleet.answer(&REGIONS, Outcome::Up);
+    fleet.confirm.looks_at(&first, Some(Arc::default()));
+    fleet.passes(60_000);
+    assert_eq!(fleet.says("ap-south", Outcome::Down).unheard, 1, "nobody there looks at it");
+    fleet.confirm.looks_at(&second, None);
+    fleet.confirm.listens(&second, &first.as_str().parse().unwrap(), fleet.now);
+    fleet.says("ap-tokyo", Outcome::Down);
+    assert_eq!(fleet.confirm.asked(&second, 0, fleet.now).len(), 1, "what one looks at is not known: perhaps at all");
+}
+
+#[test]
 fn a_region_where_nobody_listens_is_not_asked_and_counted() {
     let mut fleet = Fleet::start();
     fleet.now = fleet.now.plus_ms(LISTENING_MS);

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use nines_shared::id::{CheckId, ProbeId};
 use nines_shared::sample::Sample;
 use nines_shared::wire::Asks;
 use serde::Deserialize;
@@ -76,6 +77,11 @@ impl Desk {
         if 0 < came.refused {
             tracing::warn!(probe = %peer.probe, asks = came.refused, "asks.refused");
         }
+    }
+
+    /// Takes note of what `probe` looks at, as far as it is known.
+    pub(super) fn looks_at(&self, running: &Running, probe: &ProbeId, checks: Option<Arc<[CheckId]>>) {
+        self.confirm(running).looks_at(probe, checks);
     }
 
     fn confirm(&self, running: &Running) -> Known<'_> {

@@ -51,6 +51,7 @@ pub(super) async fn guard(State(gateway): State<Arc<Gateway>>, request: Request,
 pub(super) async fn leave(State(gateway): State<Arc<Gateway>>, peer: Peer, request: Request) -> StatusCode {
     if let Some(boot) = boot(&request) {
         gateway.leases.leaves(&peer.probe, &boot);
+        gateway.assignments.left(&peer.probe, gateway.running.clock.now());
     }
     StatusCode::NO_CONTENT
 }

@@ -69,7 +69,7 @@ async fn store(
 /// One commit: the samples, how the probe is, and that it still is a probe of the fleet.
 async fn commit(gateway: &Gateway, peer: &Peer, samples: Vec<Sample>, health: Health) -> Result<Inserted, Refused> {
     let now = gateway.running.clock.now();
-    let sender = peer.clone();
+    let (sender, told) = (peer.clone(), health.clone());
     let job = gateway.running.store.write(move |tx| {
         let standing = certificates::shown(tx, &sender.probe, &sender.sha256, now)?;
         if standing != Standing::Good {
@@ -82,6 +82,7 @@ async fn commit(gateway: &Gateway, peer: &Peer, samples: Vec<Sample>, health: He
     });
     let (standing, inserted, samples) = job.await?;
     peer.admitted(standing)?;
+    gateway.assignments.told(peer, &told, now);
     // At once and not at the evaluator's next tick: whoever is to look too should see the same as the one who did.
     gateway.desk.arrived(&gateway.running, peer, &samples);
     tell(&samples);

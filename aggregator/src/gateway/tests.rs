@@ -9,3 +9,4 @@ mod connections;
 mod enrolment;
 mod fixture;
 mod renewal;
+mod sharing;

@@ -4,10 +4,10 @@
 //! [`certificates`] keeps count.
 
 use aws_lc_rs::constant_time;
-use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::id::{CheckId, ProbeId, RegionId};
 use nines_shared::sample::detail;
 use nines_shared::time::{Span, Timestamp};
-use nines_shared::wire::Health;
+use nines_shared::wire::{Health, MAX_UNREAD};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
 
 use super::certificates::CertificateRow;
@@ -70,6 +70,15 @@ pub(super) const CLONES: &str = "
 -- When a second process was seen beside the first, first and last.
 ALTER TABLE probe ADD COLUMN cloned_since INTEGER;
 ALTER TABLE probe ADD COLUMN cloned_at    INTEGER;
+";
+
+/// SQL that adds what a probe works by.
+pub(super) const ASSIGNED: &str = "
+ALTER TABLE probe ADD COLUMN assignment INTEGER NOT NULL DEFAULT 0;
+-- NULL where it does not say.
+ALTER TABLE probe ADD COLUMN checks     INTEGER;
+-- Ids with blanks between them.
+ALTER TABLE probe ADD COLUMN unread     TEXT NOT NULL DEFAULT '';
 ";
 
 /// Someone may join once.
@@ -282,13 +291,14 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
         "UPDATE probe SET seen_at = :now, version = :version, boot_id = :boot_id, spooled = :spooled,
            dropped = :dropped, refused = :refused, held = :held, missed = :missed, clock_offset_ms = :clock_offset_ms,
            clock_uncertainty_ms = :clock_uncertainty_ms, lateness_max_ms = :lateness_max_ms,
-           canaries_ok = :canaries_ok,
+           canaries_ok = :canaries_ok, assignment = :assignment, checks = :checks, unread = :unread,
            ailing_since = CASE WHEN :ailing THEN coalesce(ailing_since, :now) END,
            dropped_at = CASE WHEN dropped < :dropped THEN :now ELSE dropped_at END
          WHERE id = :id",
     )?;
     // A probe may say what it likes; the columns hold what fits and what can be printed.
     let (version, boot_id) = (detail(&health.version), detail(&health.boot_id));
+    let unread: Vec<&str> = health.unread.iter().take(MAX_UNREAD).map(CheckId::as_str).collect();
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     statement.execute(named_params! {
         ":id": id.as_str(), ":now": now.as_ms(), ":version": version, ":boot_id": boot_id,
@@ -296,6 +306,7 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
         ":missed": count(health.missed), ":clock_offset_ms": health.clock_offset_ms,
         ":clock_uncertainty_ms": health.clock_uncertainty_ms, ":lateness_max_ms": health.lateness_max_ms,
         ":canaries_ok": health.canaries_ok, ":ailing": complains(health),
+        ":assignment": count(health.assignment), ":checks": health.checks.map(count), ":unread": unread.join(" "),
     })?;
     Ok(())
 }
@@ -366,10 +377,18 @@ fn record(row: &Row<'_>) -> Result<ProbeRecord, StoreError> {
             clock_uncertainty_ms: row.get("clock_uncertainty_ms")?,
             lateness_max_ms: row.get("lateness_max_ms")?,
             canaries_ok: row.get("canaries_ok")?,
+            assignment: count("assignment")?,
+            checks: row.get::<_, Option<i64>>("checks")?.and_then(|checks| u64::try_from(checks).ok()),
+            unread: unread(row)?,
         },
         ailing_since: at("ailing_since")?,
         dropped_at: at("dropped_at")?,
     })
+}
+
+fn unread(row: &Row<'_>) -> Result<Vec<CheckId>, StoreError> {
+    let text: String = row.get("unread")?;
+    text.split_whitespace().map(|id| id.parse().map_err(|error| unreadable("a row of probes", error))).collect()
 }
 
 pub(super) fn id<T: std::str::FromStr<Err = nines_shared::id::IdError>>(

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[incidents::COURSE, incidents::SIGHTS, probes::AILING],
     &[authorities::SEVERAL, certificates::TABLE, probes::CLONES],
     &[shown::TABLES],
+    &[probes::ASSIGNED],
 ];
 
 /// The version of this program's tables.

@@ -45,6 +45,8 @@ async fn aggregator() -> (StandIn, Arc<Mutex<Vec<Sample>>>) {
                 200,
                 &Assignment {
                     digest,
+                    version: 0,
+                    probe: None,
                     region: region(),
                     checks,
                     secrets: nines_shared::secret::Secrets::default(),

@@ -25,7 +25,7 @@ fn assignment(digest: &str, checks: &[&str]) -> Assignment {
     let checks = checks.iter().map(|id| check(id)).collect();
     let value = SecretValue::new("hunter2".to_owned());
     let secrets = [(Secret::Env("SHOP_TOKEN".to_owned()), value)].into_iter().collect();
-    Assignment { digest: digest.into(), region: region(), checks, secrets, now: NOW }
+    Assignment { digest: digest.into(), version: 3, probe: None, region: region(), checks, secrets, now: NOW }
 }
 
 fn ids(work: &Work) -> Vec<&str> {
@@ -39,6 +39,7 @@ fn a_check_that_this_version_can_not_read_is_left_out_and_the_others_go_on() {
     value["new_field"] = serde_json::json!(1);
     let (work, now) = told::work(&serde_json::to_vec(&value).unwrap(), &region()).unwrap();
     assert_eq!((ids(&work), now), (vec!["a", "c"], NOW));
+    assert_eq!(work.unread, ["b".parse().unwrap()], "and the aggregator will hear of it");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum AssignmentError {
 #[derive(Deserialize)]
 struct Told {
     digest: String,
+    #[serde(default)]
+    version: u64,
     region: RegionId,
     checks: Vec<Readable>,
     #[serde(default)]
@@ -64,12 +66,15 @@ pub(super) fn any_work(body: &[u8]) -> Result<Work, AssignmentError> {
 }
 
 fn readable(told: Told) -> Work {
-    let mut checks = Vec::with_capacity(told.checks.len());
+    let (mut checks, mut unread) = (Vec::with_capacity(told.checks.len()), Vec::new());
     for check in told.checks {
         match check.0 {
             Ok(check) => checks.push(Arc::new(*check)),
-            Err((check, error)) => tracing::error!(check, %error, "assignment.check_unreadable"),
+            Err((check, error)) => {
+                tracing::error!(check, %error, "assignment.check_unreadable");
+                unread.extend(check.parse().ok());
+            }
         }
     }
-    Work { digest: told.digest, checks, secrets: Arc::new(told.secrets) }
+    Work { digest: told.digest, version: told.version, checks, unread, secrets: Arc::new(told.secrets) }
 }

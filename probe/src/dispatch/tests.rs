@@ -104,7 +104,7 @@ impl Bench {
     fn start_with(checks: Vec<Arc<Check>>, canaries: Canaries, permits: usize, pace: Pace) -> Self {
         let clock = Clock::system();
         let (kit, state) = Self::kit_with(&clock, canaries, permits, pace);
-        let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks, secrets: Arc::default() }));
+        let (telling, work) = watch::channel(Arc::new(Work { digest: "d".into(), checks, ..Work::default() }));
         let stop = CancellationToken::new();
         let (inside, token) = (Arc::clone(&kit), stop.clone());
         let (asking, asks) = mpsc::channel(8);

@@ -34,7 +34,9 @@ impl Bench {
         spool.append(&samples).await.unwrap();
         let clock = Arc::new(ClockWatch::new(Clock::manual(NOW)));
         let canaries = Arc::new(Canaries::new(Vec::new(), None));
-        let vitals = Vitals { boot_id: "b".into(), tally: Arc::default(), clock: Arc::clone(&clock), canaries };
+        let (_telling, work) = watch::channel(Arc::new(Work { version: 7, ..Work::default() }));
+        let (boot_id, tally) = ("b".into(), Arc::default());
+        let vitals = Vitals { boot_id, tally, clock: Arc::clone(&clock), canaries, work };
         let link = Link::new(&aggregator.url, identity.tls);
         let hurry = Arc::new(Notify::new());
         let uplink = Uplink { link, spool: spool.clone(), hurry: Arc::clone(&hurry), probe: identity.probe, vitals };
@@ -100,6 +102,7 @@ async fn where_there_is_nothing_to_ship_an_empty_batch_says_that_we_live() {
     let batch = &bench.batches()[0];
     assert!(batch.samples.is_empty());
     assert_eq!((batch.health.boot_id.as_str(), batch.health.version.as_str()), ("b", env!("CARGO_PKG_VERSION")));
+    assert_eq!((batch.health.assignment, batch.health.checks), (7, Some(0)));
 }
 
 #[tokio::test]

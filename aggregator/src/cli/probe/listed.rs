@@ -1,6 +1,6 @@
 //! Every probe and every open invitation, for people in 80 columns and for programs whole.
 
-use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::id::{CheckId, ProbeId, RegionId};
 use nines_shared::sample::detail;
 use nines_shared::time::{Span, Timestamp};
 use nines_shared::wire::Health;
@@ -205,6 +205,10 @@ impl Shown {
             counted(health.held, "held in memory, its disk takes nothing"),
             counted(health.refused, "refused"),
             counted(health.missed, "slots missed"),
+            (!health.unread.is_empty()).then(|| {
+                let unread: Vec<&str> = health.unread.iter().map(CheckId::as_str).collect();
+                format!("its version can't read {}; a later one can", unread.join(", "))
+            }),
         ];
         notes.into_iter().flatten().map(|note| format!("{}: {note}", self.probe)).collect()
     }
@@ -291,7 +295,10 @@ mod tests {
         let store = crate::store::tests::store();
         let mut listed = store.1.read_blocking(|conn| Listed::read(conn, NOW)).unwrap();
         assert!(listed.drawn().contains("nines probe invite"), "an empty fleet is told how to grow");
-        let one = probe(|probe| probe.health.dropped = 7);
+        let one = probe(|probe| {
+            probe.health.dropped = 7;
+            probe.health.unread = vec!["shop-quic".parse().unwrap()];
+        });
         listed.probes.push(Shown {
             state: State::of(&one, NOW),
             probe: one.id,
@@ -309,7 +316,17 @@ mod tests {
         let text = anstream::adapter::strip_str(&listed.drawn()).to_string();
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 80, "{widest}:\n{text}");
-        for part in ["2 s ago", "-12±3 ms", "140 ms", "1234", "29 d", "0.1.0", "7 dropped", "hangs on authority 1"] {
+        for part in [
+            "2 s ago",
+            "-12±3 ms",
+            "140 ms",
+            "1234",
+            "29 d",
+            "0.1.0",
+            "7 dropped",
+            "hangs on authority 1",
+            "can't read shop-quic",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

@@ -65,7 +65,7 @@ async fn a_process_that_ends_in_order_makes_room_at_once_and_one_that_dies_soon(
 #[tokio::test]
 async fn who_is_revoked_while_it_waits_for_work_hears_of_it_at_once() {
     let door = Door::open().await;
-    let (probe, other) = (door.probe("eu-west", "eu-west-1").await, door.probe("eu-west", "eu-west-2").await);
+    let (probe, other) = (door.probe("eu-west", "eu-west-1").await, door.probe("us-east", "us-east-1").await);
     let mut waits = Vec::new();
     for identity in [&probe.identity, &other.identity] {
         let mut connection = door.connect(Some(identity)).await.unwrap();
@@ -79,7 +79,7 @@ async fn who_is_revoked_while_it_waits_for_work_hears_of_it_at_once() {
     let answer = tokio::time::timeout(SOON, waiting).await.unwrap().unwrap();
     assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::FORBIDDEN, "revoked"));
     assert!(!waits[0].is_finished(), "nobody else is disturbed");
-    door.invite("eu-west", "eu-west-2", "anew").await;
+    door.invite("us-east", "us-east-1", "anew").await;
     door.join("anew").await.1.unwrap();
     let answer = tokio::time::timeout(SOON, waits.remove(0)).await.unwrap().unwrap();
     assert_eq!(answer.refusal(), "replaced");

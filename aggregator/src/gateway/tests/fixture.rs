@@ -39,7 +39,7 @@ use crate::gateway::{self, Limits};
 use crate::running::Running;
 use crate::store::probes::Invited;
 use crate::store::tests::{check, sample};
-use crate::store::{Store, definitions, probes, samples};
+use crate::store::{Store, StoreError, definitions, probes, samples};
 
 /// Nothing here takes this long; a test that waits longer has failed.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -72,8 +72,30 @@ impl Door {
     }
 
     pub(super) async fn with(limits: Limits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("nines.db")).unwrap();
+        Self::at(tempfile::tempdir().unwrap(), limits).await
+    }
+
+    /// The same door after a restart, with another address.
+    pub(super) async fn reopened(self) -> Self {
+        let Self { running, authority, task, folder, fleet, .. } = self;
+        running.stop.cancel();
+        task.await.unwrap().unwrap();
+        drop((running, authority, fleet));
+        Self::at(folder, Limits::default()).await
+    }
+
+    async fn at(folder: TempDir, limits: Limits) -> Self {
+        let path = folder.path().join("nines.db");
+        // One that has just ended may still hold it for a moment.
+        let opening = async {
+            loop {
+                match Store::open(&path) {
+                    Err(StoreError::Taken { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    opened => return opened.unwrap(),
+                }
+            }
+        };
+        let store = tokio::time::timeout(SOON, opening).await.unwrap();
         // A clock that stands where the system's does, since the client's side of TLS reads that one.
         let clock = Clock::manual(Clock::system().now());
         let now = clock.now();
