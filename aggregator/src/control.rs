@@ -111,6 +111,9 @@ pub enum Command {
         customer: CustomerId,
         /// Which month: `2026-10`.
         month: String,
+        /// Who says that its time is over, though no probe bears it out; `None`: nobody.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// Make a further revision of a frozen report.
     RestateReport {

@@ -1,6 +1,7 @@
 //! `nines report`: what was delivered to a customer, in a form that can be checked; frozen, restated, signed, verified.
 
 mod all;
+mod freeze;
 mod key;
 mod list;
 mod make;
@@ -42,6 +43,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     List(list::Args),
+    Freeze(freeze::Args),
     Restate(restate::Args),
     Verify(verify::Args),
     Key(key::Args),
@@ -56,6 +58,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     match args.command {
         None => make::run(args.make, global),
         Some(Command::List(args)) => list::run(args, global),
+        Some(Command::Freeze(args)) => freeze::run(args, global),
         Some(Command::Restate(args)) => restate::run(args, global),
         Some(Command::Verify(args)) => verify::run(args),
         Some(Command::Key(args)) => key::run(args, global),
@@ -64,7 +67,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
 
 /// Freezes a month that is complete. Where that can't be done, its report is preliminary.
 fn freeze(carrier: &Carrier<'_>, customer: CustomerId, month: &str) {
-    let command = Control::FreezeReport { customer: customer.clone(), month: month.to_owned() };
+    let command = Control::FreezeReport { customer: customer.clone(), month: month.to_owned(), by: None };
     if let Err(error) = carrier.carry_out(command) {
         tracing::warn!(%error, %customer, month, "report.not_frozen");
     }

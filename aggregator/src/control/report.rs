@@ -32,7 +32,13 @@ pub(crate) fn prepare(
     context: &Context,
 ) -> Result<Result<Prepared, Refused>, StoreError> {
     match command {
-        Command::FreezeReport { customer, month } => made(conn, (customer, month), Wish::Freeze, context),
+        Command::FreezeReport { customer, month, by: None } => made(conn, (customer, month), Wish::Freeze, context),
+        Command::FreezeReport { customer, month, by: Some(by) } => {
+            if MAX_TEXT < by.len() {
+                return Ok(Refused::because(format!("a name has at most {MAX_TEXT} bytes")));
+            }
+            made(conn, (customer, month), Wish::FreezeByHand, context)
+        }
         Command::RestateReport { customer, month, reason, by } => {
             if reason.trim().is_empty() || MAX_TEXT < reason.len() || MAX_TEXT < by.len() {
                 return Ok(Refused::because(format!("a reason has 1 to {MAX_TEXT} bytes")));
@@ -73,7 +79,8 @@ fn made(
         Drafted::Already(kept) => Ok(Prepared::Answer(Answer::ReportKept { revision: kept.revision, new: false })),
         Drafted::Unchanged(kept) => Ok(Prepared::Answer(Answer::ReportUnchanged { revision: kept.revision })),
         Drafted::NotComplete => Refused::because(format!(
-            "{month} of {customer} is not complete; it is once every region has reported past its end, or 72 hours have gone by"
+            "{month} of {customer} is not complete; it is once every region has reported past its end, or 72 hours have gone by and the samples of two regions bear that out; \
+             where no probe is left to do so: `nines report freeze`"
         )),
         Drafted::NotFrozen => Refused::because(format!(
             "{month} of {customer} is not frozen, so there is nothing to restate; `nines report list` shows what is"

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::basis::{ServiceBasis, clipped};
 use super::model::{Report, Restatement, State};
-use super::{Format, Plan, ReportError, ReportRequest, Time, assemble, diff, json};
+use super::{COMPLETE_AFTER_MS, Format, Plan, ReportError, ReportRequest, Time, assemble, diff, json};
 use crate::definition::look::Look;
 use crate::definition::{Customer, Maintenance};
 use crate::fingerprint;
@@ -236,6 +236,8 @@ fn maintenance_now(
 pub enum Wish {
     /// Freeze it, once it is complete.
     Freeze,
+    /// Freeze it once [`COMPLETE_AFTER_MS`] have gone by, though no probe bears that out: somebody does.
+    FreezeByHand,
     /// Make a further revision.
     Restate(Restated),
 }
@@ -280,10 +282,12 @@ pub fn draft(
 ) -> Result<Drafted, ReportError> {
     let found = reports::find(conn, &month.customer, &month.month, None)?;
     let (report, restated) = match (wish, found) {
-        (Wish::Freeze, Some((kept, _))) => return Ok(Drafted::Already(kept)),
+        (Wish::Freeze | Wish::FreezeByHand, Some((kept, _))) => return Ok(Drafted::Already(kept)),
         (Wish::Restate(_), None) => return Ok(Drafted::NotFrozen),
-        (Wish::Freeze, None) => {
-            let Some(plan) = complete(conn, month, now)? else { return Ok(Drafted::NotComplete) };
+        (Wish::Freeze | Wish::FreezeByHand, None) => {
+            let Some(plan) = complete(conn, month, *wish == Wish::FreezeByHand, now)? else {
+                return Ok(Drafted::NotComplete);
+            };
             (plan.carried_out(conn)?, None)
         }
         (Wish::Restate(restated), Some((kept, text))) => match restatement(conn, (&kept, &text), restated, now)? {
@@ -314,11 +318,11 @@ pub fn draft(
 /// # Errors
 /// [`ReportError`].
 pub fn is_complete(conn: &Connection, month: &Month, now: Timestamp) -> Result<bool, ReportError> {
-    Ok(complete(conn, month, now)?.is_some())
+    Ok(complete(conn, month, false, now)?.is_some())
 }
 
-/// The plan of a month's report where that is complete at `now`.
-fn complete(conn: &Connection, month: &Month, now: Timestamp) -> Result<Option<Plan>, ReportError> {
+/// The plan of a month's report where that is complete at `now`, be it `by_hand`.
+fn complete(conn: &Connection, month: &Month, by_hand: bool, now: Timestamp) -> Result<Option<Plan>, ReportError> {
     let request = month.request();
     let customer = super::customer(conn, &request)?;
     let window = crate::uptime::calendar::month(&month.month, &customer.timezone)?;
@@ -326,6 +330,9 @@ fn complete(conn: &Connection, month: &Month, now: Timestamp) -> Result<Option<P
         return Ok(None);
     }
     let plan = Plan::of(conn, &request, customer, window, now)?;
+    if by_hand && window.to.plus_ms(COMPLETE_AFTER_MS) <= now {
+        return Ok(Some(Plan { as_of: None, ..plan }));
+    }
     Ok(plan.as_of.is_none().then_some(plan))
 }
 

@@ -30,7 +30,7 @@ pub struct Report {
     /// Whether it is frozen.
     pub state: State,
     /// Whether nothing more is expected: every region has reported past all that the report uses, or 72 hours have
-    /// gone by since the window's end.
+    /// gone by since the window's end and the fleet bears that out.
     pub complete: bool,
     /// As known when; absent where it is complete, since then it does not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]

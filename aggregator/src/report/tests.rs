@@ -215,7 +215,7 @@ fn the_digest_of_samples_is_that_of_the_list_of_their_days_and_changes_with_any_
 }
 
 #[test]
-fn a_report_is_complete_once_every_region_has_spoken_past_its_end_or_three_days_have_gone_by() {
+fn a_report_is_complete_once_every_region_has_spoken_past_its_end_or_three_days_have_been_seen_to_go_by() {
     let shelf = shelf(FLEET);
     let mut samples = two_hours(&shelf);
     let end = Timestamp::from_ms(START + 120 * MINUTE);
@@ -229,6 +229,8 @@ fn a_report_is_complete_once_every_region_has_spoken_past_its_end_or_three_days_
     assert!(complete(0, 110, 130));
     assert!(!complete(0, 120, 130), "ap-south has not been heard past the end");
     assert!(!complete(0, 120, 120 + 72 * 60 - 1));
+    assert!(!complete(0, 120, 120 + 72 * 60), "nobody has seen the time go by");
+    store(&shelf, &month_of(&shelf, 120 + 72 * 60, 120 + 72 * 60 + 2));
     assert!(complete(0, 120, 120 + 72 * 60));
     assert!(!complete(0, 200, 130), "it is not over");
 }

@@ -60,7 +60,7 @@ async fn look(running: &Running, context: &impl Fn() -> Context, told: &mut Told
     let (now, environment) = (running.clock.now(), running.fleet.borrow().environment.clone());
     let ready = running.store.read(move |conn| ready(conn, &environment, now)).await?;
     for Month { customer, month, .. } in ready {
-        let command = Command::FreezeReport { customer, month };
+        let command = Command::FreezeReport { customer, month, by: None };
         if let Err(refused) = control::done(command, running, context()).await? {
             tracing::warn!(%refused, "report.not_frozen");
         }

@@ -172,6 +172,11 @@ async fn a_month_that_turns_final_while_the_server_was_away_is_frozen_published_
     served("2026-10-15T00:00:00Z").await.stop().await.unwrap();
     let early = served("2026-11-03T23:59:59Z").await;
     assert_eq!(early.running.store.read(|conn| crate::store::reports::list(conn, None)).await.unwrap(), []);
+    // That so much time has passed two regions bear out.
+    let seen =
+        ["eu-west", "us-east"].map(|region| crate::store::tests::sample(region, at("2026-11-04T00:00:00Z").as_ms()));
+    let storing = move |tx: &rusqlite::Transaction<'_>| crate::store::samples::insert(tx, &seen, Timestamp::from_ms(0));
+    early.running.store.write(storing).await.unwrap();
     early.stop().await.unwrap();
     for _twice in 0..2 {
         let served = served("2026-11-04T00:00:00Z").await;

@@ -10,7 +10,7 @@ use nines_tests::fleet::{Fleet, REGIONS, Seat, Seats};
 use nines_tests::seen::{no_page, now};
 use nines_tests::sink::Sink;
 use nines_tests::target::Target;
-use nines_tests::wait::{until, until_within};
+use nines_tests::wait::{let_pass, until, until_within};
 use nines_tests::world::{INTERVAL_MS, SERVICE, checks};
 use tempfile::TempDir;
 
@@ -86,6 +86,43 @@ fn fault_23_a_probe_whose_clock_steps_says_nothing_of_the_target_until_it_is_rig
     let report = fleet.books(begun, ended);
     assert_eq!(report["services"][0]["accounts"]["down_ms"], 0, "INV-5: {report:#}");
     no_page(&sink, "the target was well");
+}
+
+/// Long enough after the end of any month that its time is over, in seconds.
+const FAR_AHEAD_S: i64 = 40 * DAY_S;
+
+#[test]
+#[ignore = "needs libfaketime"]
+fn fault_24_an_aggregator_whose_clock_is_set_far_ahead_closes_no_month_until_somebody_says_so() {
+    let (clock, target, sink) = (Stepped::new(), Target::start(), Sink::start());
+    let mut seats = Seats::on_loopback(2);
+    seats.aggregator = clock.seat();
+    let fleet = Fleet::seated(seats, &checks(&target), &sink);
+    fleet.until_all_look(1);
+    let closed = || fleet.run(&["report", "list", "--config", "nines.toml"]);
+    let closed_before = closed();
+    clock.step(FAR_AHEAD_S);
+    // Whatever closes months in the server looks once in ten seconds.
+    let_pass(Duration::from_secs(25));
+    assert_eq!(closed(), closed_before, "no month is closed by a clock alone");
+    // This works only where the server believes that the month ended more than three days ago.
+    let month = calendar_month(now());
+    let by_hand =
+        ["report", "freeze", "--customer", "acme", "--month", &month, "--by", "ann", "--config", "nines.toml"];
+    let said = fleet.run(&by_hand);
+    assert!(said.contains("is made and frozen"), "a person may say that the clock is right: {said}");
+    assert!(closed().contains(&month));
+    clock.step(0);
+    let right = now();
+    until("both are heard", || fleet.heard_after(right, &[REGIONS[0].0, REGIONS[1].0]));
+    until_within(REFUSED_COME_AGAIN, "what was refused meanwhile is delivered", || fleet.all_is_delivered());
+    no_page(&sink, "the target was well");
+}
+
+/// The month of `at` on the clocks of the fleet's customer.
+fn calendar_month(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.as_ms()).expect("an instant of our days");
+    at.in_tz("Europe/Berlin").expect("the zone is known").strftime("%Y-%m").to_string()
 }
 
 #[test]

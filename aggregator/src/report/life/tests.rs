@@ -1,10 +1,11 @@
 //! Frozen, noticed, restated: from a real store.
 
-use nines_shared::sample::{Outcome, Sample, SampleKind};
+use nines_shared::sample::{Outcome, Reason, Sample, SampleKind};
 use proptest::prelude::*;
 
 use super::*;
 use crate::report::tests::{FLEET, MINUTE, START, Shelf, month_of, shelf, store, two_hours};
+use crate::store::probes;
 use crate::store::samples::days::Form;
 
 /// October 2026 in UTC, which begins at [`START`].
@@ -37,11 +38,18 @@ fn restate() -> Wish {
     Wish::Restate(Restated { reason: "a probe was cut off".to_owned(), by: "ann".to_owned() })
 }
 
+/// Samples of two of three regions from three days after the month's end.
+fn three_days_on(shelf: &Shelf) {
+    let all = month_of(shelf, END + 72 * 60, END + 72 * 60 + 2).into_iter();
+    store(shelf, &all.filter(|sample| sample.region.as_str() != "ap-south").collect::<Vec<_>>());
+}
+
 /// A month whose samples are there but for those of `held_back`.
 fn frozen(held_back: impl Fn(&Sample) -> bool) -> (Shelf, Vec<Sample>) {
     let shelf = shelf(FLEET);
     let (late, there): (Vec<Sample>, Vec<Sample>) = two_hours(&shelf).into_iter().partition(held_back);
     store(&shelf, &there);
+    three_days_on(&shelf);
     kept(&shelf, &Wish::Freeze, at(END + 72 * 60));
     (shelf, late)
 }
@@ -50,6 +58,7 @@ fn frozen(held_back: impl Fn(&Sample) -> bool) -> (Shelf, Vec<Sample>) {
 fn a_month_is_not_frozen_before_it_is_complete_and_then_once() {
     let shelf = shelf(FLEET);
     store(&shelf, &two_hours(&shelf));
+    three_days_on(&shelf);
     for early in [at(100), at(END), at(END + 72 * 60).plus_ms(-1)] {
         assert!(matches!(drafted(&shelf, &Wish::Freeze, early), Drafted::NotComplete), "{early}");
     }
@@ -68,6 +77,46 @@ fn a_month_is_complete_when_every_region_was_heard_past_all_that_it_uses() {
     store(&shelf, &past(5));
     assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::Ready(_)));
     assert!(matches!(drafted(&shelf, &Wish::Freeze, at(END + 3)), Drafted::NotComplete), "a slot may be on its way");
+}
+
+#[test]
+fn a_month_is_not_complete_while_a_probe_of_its_regions_has_a_backlog_that_reaches_into_it() {
+    let shelf = shelf(FLEET);
+    store(&shelf, &month_of(&shelf, END - 5, END + 5));
+    let tells = |backlog_from: Option<Timestamp>| {
+        let health = nines_shared::wire::Health { backlog_from, ..Default::default() };
+        let told = shelf.store.write_blocking(move |tx| {
+            tx.execute("INSERT OR IGNORE INTO probe (id, region, joined_at) VALUES ('eu-west-1', 'eu-west', 1)", [])?;
+            probes::seen(tx, &"eu-west-1".parse().unwrap(), &health, at(END + 10))
+        });
+        told.unwrap();
+        matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::Ready(_))
+    };
+    assert!(!tells(Some(at(END - 60))), "what it says of the present is not all that it has");
+    assert!(tells(Some(at(END + 30))), "what is to come is of the next month");
+    assert!(!tells(Some(at(100))));
+    assert!(tells(None));
+}
+
+#[test]
+fn a_clock_alone_closes_no_month_and_two_regions_or_a_person_bear_it_out() {
+    let shelf = shelf(FLEET);
+    store(&shelf, &two_hours(&shelf));
+    let far = at(END * 3);
+    let final_now = |wish: &Wish, now| matches!(drafted(&shelf, wish, now), Drafted::Ready(_));
+    assert!(!final_now(&Wish::Freeze, far), "whatever the aggregator's clock says");
+    assert!(!final_now(&Wish::FreezeByHand, at(END + 72 * 60).plus_ms(-1)));
+    assert!(final_now(&Wish::FreezeByHand, at(END + 72 * 60)));
+
+    let on = month_of(&shelf, END + 72 * 60, END + 72 * 60 + 2);
+    let of = |region: &str, nth| on.iter().filter(|sample| sample.region.as_str() == region).nth(nth).unwrap().clone();
+    store(&shelf, &[of("eu-west", 0)]);
+    assert!(!final_now(&Wish::Freeze, far), "one may be wrong with it");
+    let doubted = Sample { outcome: Outcome::Inconclusive, reason: Some(Reason::Clock), ..of("us-east", 0) };
+    store(&shelf, &[doubted]);
+    assert!(!final_now(&Wish::Freeze, far), "and one that doubts its clock says nothing of the time");
+    store(&shelf, &[of("us-east", 1)]);
+    assert!(final_now(&Wish::Freeze, far));
 }
 
 #[test]
@@ -197,6 +246,7 @@ fn a_restatement_has_the_form_of_digest_of_what_it_restates() {
     let (late, there): (Vec<Sample>, Vec<Sample>) =
         two_hours(&shelf).into_iter().partition(|sample| sample.region.as_str() == "us-east");
     store(&shelf, &there);
+    three_days_on(&shelf);
     let Drafted::Ready(draft) = drafted(&shelf, &Wish::Freeze, at(END + 72 * 60)) else { panic!("a complete month") };
     let before = plan_of(&Report { samples_form: Form::Lines, ..draft.report.clone() });
     let report = shelf.store.read_blocking(|conn| Ok(before.carried_out(conn))).unwrap().unwrap();
@@ -227,6 +277,7 @@ fn all_that_is_due_is_found_by_the_basis_of_the_last_revisions() {
 fn what_is_to_be_frozen_is_a_whole_month_that_is_complete_and_not_frozen_yet() {
     let shelf = shelf(FLEET);
     store(&shelf, &two_hours(&shelf));
+    three_days_on(&shelf);
     let to_be = |request: &ReportRequest, now| {
         shelf.store.read_blocking(|conn| Ok(to_be_frozen(conn, request, now))).unwrap().unwrap()
     };

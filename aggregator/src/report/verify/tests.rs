@@ -21,7 +21,7 @@ fn october() -> (Value, Vec<Sample>) {
     let month =
         Month { environment: "test".to_owned(), customer: "acme".parse().unwrap(), month: "2026-10".to_owned() };
     let now = Timestamp::from_ms(START + (31 * 24 + 72) * 60 * MINUTE);
-    let drafted = shelf.store.read_blocking(|conn| Ok(life::draft(conn, &month, &Wish::Freeze, Some("RW"), now)));
+    let drafted = shelf.store.read_blocking(|conn| Ok(life::draft(conn, &month, &Wish::FreezeByHand, Some("RW"), now)));
     let Drafted::Ready(draft) = drafted.unwrap().unwrap() else { panic!("a month that is past is complete") };
     held.sort_by(|left, right| left.identity().cmp(&right.identity()));
     (serde_json::from_str(&draft.text).unwrap(), held)
