@@ -1,6 +1,10 @@
 //! Counts of what the running aggregator did, for /metrics. They start at nought with the process.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nines_shared::id::ProbeId;
 
 /// One count that only grows.
 #[derive(Debug, Default)]
@@ -18,6 +22,24 @@ impl Counter {
     }
 }
 
+/// Requests that were refused because their probe has had its share, by probe and limit.
+#[derive(Debug, Default)]
+pub struct Limited(Mutex<BTreeMap<(ProbeId, &'static str), u64>>);
+
+impl Limited {
+    /// One more of `probe`, at `limit`.
+    pub fn add(&self, probe: &ProbeId, limit: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((probe.clone(), limit)).or_default() += 1;
+    }
+
+    /// Every count so far that is not nought.
+    pub fn all(&self) -> Vec<(ProbeId, &'static str, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|((probe, limit), count)| (probe.clone(), *limit, *count)).collect()
+    }
+}
+
 /// Every count of the process.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -27,6 +49,12 @@ pub struct Counters {
     pub samples_duplicate: Counter,
     /// Batches refused with a 4xx.
     pub batches_refused: Counter,
+    /// Requests that came too early.
+    pub limited: Limited,
+    /// Connections of probes, or of who claims to be one, closed because their address has its share.
+    pub probes_turned_away: Counter,
+    /// Connections of people, likewise.
+    pub people_turned_away: Counter,
     /// Asks made: another region was to confirm what one saw.
     pub asks_made: Counter,
     /// Asks not made because the target or the probe that accuses has had its share.

@@ -21,6 +21,7 @@ mod lease;
 pub mod limits;
 mod long_poll;
 mod peer;
+pub mod quota;
 mod renew;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use authority::{Authority, AuthorityError};
 use known::Known;
 use lease::Leases;
 pub use limits::Limits;
+use quota::Quotas;
 use tls::Tls;
 
 /// What every request shares.
@@ -56,6 +58,7 @@ struct Gateway {
     assignments: Assignments,
     desk: Desk,
     leases: Leases,
+    quotas: Quotas,
     /// When it opened.
     began: Timestamp,
     /// Places for batches being taken apart.
@@ -79,6 +82,7 @@ pub async fn run(
         assignments: Assignments::default(),
         desk: Desk::new(&running),
         leases: Leases::default(),
+        quotas: Quotas::default(),
         began: running.clock.now(),
         at_work: Semaphore::new(limits.batches_at_work),
         limits,
@@ -89,8 +93,7 @@ pub async fn run(
     if let Err(error) = assignment::learn(&gateway).await {
         tracing::error!(%error, "sharing.not_read");
     }
-    let stop = gateway.running.stop.clone();
-    let serving = door::serve(listener, tls, router(gateway.clone()), &gateway.limits, stop);
+    let serving = door::serve(listener, tls, router(gateway.clone()), &gateway.limits, &gateway.running);
     tokio::join!(serving, assignment::mind(&gateway));
     Ok(())
 }

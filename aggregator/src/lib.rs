@@ -15,6 +15,7 @@ pub mod fleet_file;
 pub mod gateway;
 pub mod incident;
 pub mod logging;
+pub mod places;
 pub mod quickstart;
 pub mod report;
 pub mod running;

@@ -34,6 +34,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::places::Places;
 use crate::running::Running;
 
 /// The most bytes of a request's body where nothing wants one.
@@ -60,13 +61,14 @@ struct Web {
 /// # Errors
 /// None today; a door that can't serve may have one.
 pub async fn run(listener: TcpListener, running: Running) -> io::Result<()> {
-    let stop = running.stop.clone();
     let pulse = health::Pulse::default();
     tokio::spawn(pulse.clone().watch(running.clone()));
     let streams = Arc::new(Semaphore::new(live::MAX_STREAMS));
     let builds = Arc::new(Semaphore::new(reports::MAX_BUILDS));
-    let web = Web { running, streams, cache: Arc::default(), builds, doorkeeper: Arc::default(), pulse };
-    door::serve(listener, router(web), stop).await;
+    let web =
+        Web { running: running.clone(), streams, cache: Arc::default(), builds, doorkeeper: Arc::default(), pulse };
+    let places = Places::new(door::MAX_CONNECTIONS, door::MAX_CONNECTIONS_OF_ONE);
+    door::serve(listener, router(web), &places, &running).await;
     Ok(())
 }
 

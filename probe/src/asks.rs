@@ -46,10 +46,17 @@ pub struct Listen {
 enum ListenError {
     #[error(transparent)]
     Link(#[from] LinkError),
-    #[error("the aggregator answered {0}")]
-    Status(StatusCode),
+    #[error("the aggregator answered {status}")]
+    Status { status: StatusCode, again: Option<Duration> },
     #[error("the asks can't be read: {0}")]
     Malformed(#[from] serde_json::Error),
+}
+
+impl ListenError {
+    /// How long the aggregator asks to be left alone.
+    fn again(&self) -> Option<Duration> {
+        if let Self::Status { again, .. } = self { *again } else { None }
+    }
 }
 
 /// What a poll brought.
@@ -85,7 +92,7 @@ impl Listen {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "asks.not_heard");
                     }
-                    sleep(backoff.after_failure()).await;
+                    sleep(backoff.after_refusal(error.again())).await;
                 }
             }
         }
@@ -100,7 +107,7 @@ impl Listen {
                 tracing::info!("asks.unknown_to_the_aggregator");
                 Ok(Heard::Without)
             }
-            status => Err(ListenError::Status(status)),
+            status => Err(ListenError::Status { status, again: answer.retry_after }),
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`AGGREGATOR_NAME`], whatever host was dialled. Cutting a request short is safe: the connection is given up.
 
 pub mod backoff;
+mod retry_after;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -94,6 +95,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The whole body.
     pub body: Bytes,
+    /// How long the aggregator asks to be left alone, where it does.
+    pub retry_after: Option<Duration>,
     /// When the request was sent, on the connection that was ready by then.
     pub sent: Instant,
 }
@@ -212,8 +215,9 @@ async fn exchange(
     if let Some(authorities) = head.headers.get(AUTHORITIES_HEADER).and_then(|value| value.to_str().ok()) {
         credentials.told(authorities);
     }
+    let retry_after = retry_after::of(&head.headers);
     let body = Limited::new(body, query.max_answer).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { LinkError::TooLarge(query.max_answer) } else { LinkError::Body(error) }
     })?;
-    Ok(Answer { status: head.status, body: body.to_bytes(), sent })
+    Ok(Answer { status: head.status, body: body.to_bytes(), retry_after, sent })
 }

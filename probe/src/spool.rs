@@ -75,8 +75,19 @@ pub enum Kept {
 pub struct Waiting {
     /// Its number in the spool; never used twice.
     pub id: i64,
+    /// Its slot.
+    pub due: Timestamp,
     /// The sample, JSON.
     pub json: String,
+}
+
+/// What is to be delivered next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Committed samples, in the order in which they were committed.
+    pub rows: Vec<Waiting>,
+    /// The slot of the oldest sample that waits and is not among them.
+    pub behind: Option<Timestamp>,
 }
 
 /// Why the spool can't do something.
@@ -158,11 +169,12 @@ impl Spool {
         self.ask(|reply| Command::Append { rows, reply }).await?
     }
 
-    /// The oldest samples that wait, at most `limit` and at most about `max_bytes` of JSON, but at least one.
+    /// What waits, at most `limit` and at most about `max_bytes` of JSON, but at least one. Where that is not all, half of it
+    /// is the newest, for whoever is to know how it stands now, and half the oldest: a backlog never keeps the present waiting.
     ///
     /// # Errors
     /// [`SpoolError::Closed`].
-    pub async fn peek(&self, limit: usize, max_bytes: usize) -> Result<Vec<Waiting>, SpoolError> {
+    pub async fn peek(&self, limit: usize, max_bytes: usize) -> Result<Load, SpoolError> {
         self.ask(|reply| Command::Peek { limit, max_bytes, reply }).await?
     }
 

@@ -77,6 +77,8 @@ impl Seen {
 /// What to answer.
 pub(crate) enum Reply {
     Says(StatusCode, Vec<u8>),
+    /// Come again after so many seconds.
+    Later(u64),
     /// Hang up without a word.
     Drop,
     /// Never answer.
@@ -189,6 +191,12 @@ async fn answer(request: Request<Incoming>, room: Room) -> Result<Response<Full<
         Reply::Says(status, body) => {
             let mut response = Response::new(Full::new(Bytes::from(body)));
             *response.status_mut() = status;
+            Ok(response)
+        }
+        Reply::Later(seconds) => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response.headers_mut().insert("retry-after", seconds.into());
             Ok(response)
         }
         Reply::Drop => Err("dropped"),

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use nines_shared::id::ProbeId;
 use nines_shared::sample::Sample;
-use nines_shared::wire::{Ack, Health, MAX_BATCH_SAMPLES, MAX_UNREAD};
+use nines_shared::time::Timestamp;
+use nines_shared::wire::{Ack, DRAIN_PACE, Health, MAX_BATCH_SAMPLES, MAX_UNREAD};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -23,8 +24,8 @@ use crate::clock_watch::ClockWatch;
 use crate::dispatch::Tally;
 use crate::link::Link;
 use crate::link::backoff::Backoff;
-use crate::spool::{Spool, SpoolError, Waiting};
-use delivery::{Delivery, Refused};
+use crate::spool::{Counts, Load, Spool, SpoolError, Waiting};
+use delivery::{Delivery, Failed, Refused};
 
 /// How long a sample waits for others to share its batch.
 pub const GATHER: Duration = Duration::from_millis(250);
@@ -72,12 +73,22 @@ pub struct Vitals {
 /// Why something was not delivered; it is still in the spool.
 #[derive(Debug, thiserror::Error)]
 enum Undelivered {
-    #[error("{0}")]
-    Failed(String),
+    #[error(transparent)]
+    Failed(#[from] Failed),
     #[error("the aggregator refuses this probe, not only its samples ({0})")]
     Unwelcome(Refused),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+}
+
+impl Undelivered {
+    /// How long the aggregator asks to be left alone.
+    fn again(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(failed) => failed.again,
+            Self::Unwelcome(_) | Self::Spool(_) => None,
+        }
+    }
 }
 
 impl Uplink {
@@ -112,7 +123,7 @@ impl Uplink {
                         tracing::warn!(waiting = self.spool.counts().waiting, %error, "uplink.not_delivered");
                     }
                     tracing::debug!(%error, "uplink.not_delivered");
-                    sleep(backoff.after_failure()).await;
+                    sleep(backoff.after_refusal(error.again())).await;
                 }
             }
         }
@@ -124,19 +135,26 @@ impl Uplink {
         let heartbeat = sleep_until(last + if trusted { HEARTBEAT } else { DOUBTED_HEARTBEAT });
         tokio::select! {
             () = heartbeat => {}
-            () = self.gathered() => {}
+            () = self.gathered(last) => {}
         }
     }
 
-    /// Resolves [`GATHER`] after there is a sample, or once there is a whole batch or one in a hurry; never where the
-    /// spool is closed.
-    async fn gathered(&self) {
+    /// Resolves [`GATHER`] after there is a sample, or once there is a whole batch, [`DRAIN_PACE`] after the `last` one
+    /// began, or one in a hurry; never where the spool is closed.
+    async fn gathered(&self, last: Instant) {
+        let is_whole = |counts: &Counts| MAX_BATCH_SAMPLES as u64 <= counts.waiting;
         let mut changes = self.spool.changes();
         let open = changes.wait_for(|counts| 0 < counts.waiting).await.is_ok();
-        let full = changes.wait_for(|counts| MAX_BATCH_SAMPLES as u64 <= counts.waiting);
+        // A backlog takes the newest along with every batch: its pace is haste enough.
+        let backlog = is_whole(&self.spool.counts());
+        let full = async {
+            let whole = changes.wait_for(is_whole).await.is_ok();
+            sleep_until(last + DRAIN_PACE).await;
+            whole
+        };
         let whole = tokio::select! {
-            whole = timeout(GATHER, full) => !matches!(whole, Ok(Err(_))),
-            () = self.hurry.notified() => true,
+            whole = timeout(GATHER, full) => whole.unwrap_or(true),
+            () = self.hurry.notified(), if !backlog => true,
         };
         if !open || !whole {
             std::future::pending().await
@@ -144,33 +162,36 @@ impl Uplink {
     }
 
     async fn turn(&mut self) -> Result<(), Undelivered> {
-        let rows = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
-        self.ship(&rows).await?;
-        self.retry_refused().await
+        let load = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
+        self.ship(&load).await?;
+        self.retry_refused(load.behind).await
     }
 
     async fn drain(&mut self) -> Result<(), Undelivered> {
         loop {
-            let rows = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
-            if rows.is_empty() {
+            let load = self.spool.peek(MAX_BATCH_SAMPLES, MAX_BATCH_JSON).await?;
+            if load.rows.is_empty() {
                 return Ok(());
             }
-            self.ship(&rows).await?;
+            self.ship(&load).await?;
         }
     }
 
-    /// Delivers `rows`, or puts those aside that the aggregator refuses. None is a heartbeat.
-    async fn ship(&mut self, rows: &[Waiting]) -> Result<(), Undelivered> {
+    /// Delivers `load`, or puts those aside that the aggregator refuses. None is a heartbeat.
+    async fn ship(&mut self, load: &Load) -> Result<(), Undelivered> {
         let mut welcome = false;
-        let mut parts = vec![rows];
+        let mut parts = vec![&load.rows[..]];
+        // Of a load that goes in pieces nothing has surely come before all of it has.
+        let in_pieces = load.rows.first().map(|first| first.due).into_iter().chain(load.behind).min();
         while let Some(part) = parts.pop() {
-            match self.post(part).await {
+            let behind = if part.len() == load.rows.len() { load.behind } else { in_pieces };
+            match self.post(part, behind).await {
                 Delivery::Acked(_ack) => self.spool.acknowledge(ids(part)).await?,
-                Delivery::Failed(why) => return Err(Undelivered::Failed(why)),
+                Delivery::Failed(failed) => return Err(failed.into()),
                 Delivery::Refused(refused) if part.is_empty() => return Err(Undelivered::Unwelcome(refused)),
                 Delivery::Refused(refused) => {
                     if !std::mem::replace(&mut welcome, true) {
-                        self.greet().await?;
+                        self.greet(in_pieces).await?;
                     }
                     match part {
                         [row] => self.put_aside(row, &refused).await?,
@@ -183,11 +204,11 @@ impl Uplink {
     }
 
     /// Whether it is the samples that the aggregator refuses, or us: an empty batch has no fault of its own.
-    async fn greet(&mut self) -> Result<(), Undelivered> {
-        match self.post(&[]).await {
+    async fn greet(&mut self, behind: Option<Timestamp>) -> Result<(), Undelivered> {
+        match self.post(&[], behind).await {
             Delivery::Acked(_ack) => Ok(()),
             Delivery::Refused(refused) => Err(Undelivered::Unwelcome(refused)),
-            Delivery::Failed(why) => Err(Undelivered::Failed(why)),
+            Delivery::Failed(failed) => Err(failed.into()),
         }
     }
 
@@ -200,32 +221,33 @@ impl Uplink {
     }
 
     /// Offers refused samples again whose time has come, for as long as they are taken now.
-    async fn retry_refused(&mut self) -> Result<(), Undelivered> {
+    async fn retry_refused(&mut self, behind: Option<Timestamp>) -> Result<(), Undelivered> {
         for _ in 0..MAX_RETRIES {
             if self.spool.counts().refused == 0 {
                 return Ok(());
             }
             let now = self.vitals.clock.read().now;
             let Some(row) = self.spool.peek_refused(now).await? else { return Ok(()) };
-            match self.post(std::slice::from_ref(&row)).await {
+            match self.post(std::slice::from_ref(&row), behind).await {
                 Delivery::Acked(_ack) => self.spool.acknowledge(vec![row.id]).await?,
                 Delivery::Refused(refused) => return self.put_aside(&row, &refused).await,
-                Delivery::Failed(why) => return Err(Undelivered::Failed(why)),
+                Delivery::Failed(failed) => return Err(failed.into()),
             }
         }
         Ok(())
     }
 
-    async fn post(&mut self, rows: &[Waiting]) -> Delivery {
-        let (health, lateness) = self.health().await;
+    /// Sends `rows`, `behind` which samples wait that were taken from then on.
+    async fn post(&mut self, rows: &[Waiting], behind: Option<Timestamp>) -> Delivery {
+        let (health, lateness) = self.health(behind).await;
         let query = match batch::query(&self.probe, rows, &health) {
             Ok(query) => query,
             Err(refused) => return Delivery::Refused(refused),
         };
         let answer = self.link.ask(query).await;
         let delivery = match &answer {
-            Ok(answer) => delivery::of(answer.status, &answer.body, rows.len()),
-            Err(error) => Delivery::Failed(error.to_string()),
+            Ok(answer) => delivery::of(answer, rows.len()),
+            Err(error) => Delivery::Failed(Failed::because(error.to_string())),
         };
         match (&delivery, answer) {
             (Delivery::Acked(Ack { now, .. }), Ok(answer)) => self.vitals.clock.exchanged(answer.sent, *now),
@@ -235,7 +257,7 @@ impl Uplink {
         delivery
     }
 
-    async fn health(&self) -> (Health, Option<i64>) {
+    async fn health(&self, behind: Option<Timestamp>) -> (Health, Option<i64>) {
         let (vitals, counts, offset) = (&self.vitals, self.spool.counts(), self.vitals.clock.offset());
         let lateness_max_ms = vitals.tally.take_lateness_max();
         let work = vitals.work.borrow().clone();
@@ -243,6 +265,7 @@ impl Uplink {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             boot_id: vitals.boot_id.clone(),
             spooled: counts.waiting,
+            backlog_from: behind,
             dropped: counts.dropped,
             held: counts.held,
             refused: counts.refused,

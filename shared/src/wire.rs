@@ -17,6 +17,8 @@
 //! vouches for the fleet. One process at a time may be a probe: another one with the same certificate is refused
 //! with 409 and `cloned` for as long as the first is heard.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
@@ -57,6 +59,9 @@ pub const BACKDATED_MS: i64 = 86_400_000;
 
 /// The most samples in one batch.
 pub const MAX_BATCH_SAMPLES: usize = 1_000;
+/// How far apart a probe begins the batches of a backlog, at least. So it is spread over time after an outage, and stays
+/// below what the aggregator allows one probe.
+pub const DRAIN_PACE: Duration = Duration::from_millis(250);
 /// The most bytes of a batch as it comes over the wire.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 /// The most bytes of a batch once decompressed; a larger one is refused without decompressing the rest.
@@ -130,7 +135,7 @@ pub struct Ask {
 pub struct Batch {
     /// Who sends it; must be whom the certificate names.
     pub probe: ProbeId,
-    /// The samples, oldest first; may be none, and then it is a sign of life.
+    /// The samples, in the order in which they were taken; may be none, and then it is a sign of life.
     pub samples: Vec<Sample>,
     /// How the probe is.
     #[serde(default)]
@@ -147,6 +152,10 @@ pub struct Health {
     pub boot_id: String,
     /// Samples in the spool that are not acknowledged yet, this batch included.
     pub spooled: u64,
+    /// The slot of the oldest of them that is not in this batch; `None` where all are in it. A backlog is delivered
+    /// from both ends, so what was taken before a sample that has come may still be to come, from here on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backlog_from: Option<Timestamp>,
     /// Samples that were dropped since the spool was made because it was full.
     pub dropped: u64,
     /// Samples held in memory because the probe's disk does not take them; they are not taken yet.

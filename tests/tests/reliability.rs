@@ -1,10 +1,10 @@
-//! `docs/RELIABILITY.md` and `docs/SECURITY.md` promise tests by their names: they exist.
+//! `docs/RELIABILITY.md`, `docs/SECURITY.md` and `docs/LIMITS.md` promise tests by their names: they exist.
 
 use nines_tests::binaries::repository;
 
 #[test]
-fn every_test_that_the_tables_of_faults_and_of_threats_name_is_in_the_sources() {
-    for page in ["docs/RELIABILITY.md", "docs/SECURITY.md"] {
+fn every_test_that_the_tables_of_faults_of_threats_and_of_limits_name_is_in_the_sources() {
+    for page in ["docs/RELIABILITY.md", "docs/SECURITY.md", "docs/LIMITS.md"] {
         all_named_tests_are_there(page);
     }
 }

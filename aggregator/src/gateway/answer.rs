@@ -13,11 +13,17 @@ use crate::store::StoreError;
 pub(super) struct Refused {
     pub(super) status: StatusCode,
     pub(super) refusal: Refusal,
+    /// When to come again, in seconds, where that is known.
+    pub(super) again_s: Option<u64>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, refusal: Refusal { error: code.to_owned(), message: message.into(), sample: None } }
+        Self {
+            status,
+            refusal: Refusal { error: code.to_owned(), message: message.into(), sample: None },
+            again_s: None,
+        }
     }
 
     /// The same, of the sample at `index`.
@@ -28,7 +34,13 @@ impl Refused {
 
     /// We can't now; the probe keeps what it has and comes again.
     pub(super) fn later(code: &str, message: &str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).again_after(RETRY_AFTER_S)
+    }
+
+    /// The same, with when to come again.
+    pub(super) fn again_after(mut self, seconds: u64) -> Self {
+        self.again_s = Some(seconds);
+        self
     }
 }
 
@@ -43,8 +55,8 @@ impl From<StoreError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.refusal)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        if let Some(seconds) = self.again_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

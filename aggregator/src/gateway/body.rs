@@ -1,5 +1,6 @@
 //! Bodies of requests: read within a time and a size, decompressed within another.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -55,9 +56,14 @@ pub(super) async fn whole(body: Body, limit: usize, patience: Duration) -> Resul
 /// What `body` says once decompressed. One that is larger than a batch may be is given up at the limit:
 /// the rest of a bomb is never decompressed.
 pub(super) fn decoded<T: DeserializeOwned>(body: &[u8], encoding: Encoding) -> Result<T, Refused> {
+    parsed(&plain(body, encoding)?)
+}
+
+/// `body` without its compression, and no more of it than a batch may be.
+pub(super) fn plain(body: &[u8], encoding: Encoding) -> Result<Cow<'_, [u8]>, Refused> {
     match encoding {
-        Encoding::Plain => parsed(body),
-        Encoding::Zstd => parsed(&unpacked(body, MAX_BATCH_DECODED_BYTES)?),
+        Encoding::Plain => Ok(Cow::Borrowed(body)),
+        Encoding::Zstd => Ok(Cow::Owned(unpacked(body, MAX_BATCH_DECODED_BYTES)?)),
     }
 }
 
@@ -71,7 +77,8 @@ fn unpacked(body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
     if limit < plain.len() { Err(too_large(limit)) } else { Ok(plain) }
 }
 
-fn parsed<T: DeserializeOwned>(plain: &[u8]) -> Result<T, Refused> {
+/// What `plain` says.
+pub(super) fn parsed<T: DeserializeOwned>(plain: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(plain).map_err(|error| malformed(format!("the body is not what is expected: {error}")))
 }
 

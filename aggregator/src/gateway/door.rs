@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -25,15 +24,17 @@ use super::guard::Known;
 use super::limits::{Limits, MAX_HEAD_BYTES, MAX_HEADERS, MAX_STREAMS};
 use super::peer::Peer;
 use super::tls::Tls;
+use crate::places::{Place, Places};
+use crate::running::Running;
 
 /// How long to wait when the system can't accept, for instance because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves `app` on `listener` until `stop`, then waits for open connections to close.
-pub(super) async fn serve(listener: TcpListener, tls: Tls, app: Router, limits: &Limits, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let open = TaskTracker::new();
-    while let Some((stream, place)) = next(&listener, &places, &stop).await {
+pub(super) async fn serve(listener: TcpListener, tls: Tls, app: Router, limits: &Limits, running: &Running) {
+    let places = Places::new(limits.connections, limits.connections_of_one);
+    let (open, stop) = (TaskTracker::new(), &running.stop);
+    while let Some((stream, place)) = next(&listener, &places, running).await {
         let connection = Connection {
             acceptor: TlsAcceptor::from(tls.config()),
             app: app.clone(),
@@ -49,23 +50,23 @@ pub(super) async fn serve(listener: TcpListener, tls: Tls, app: Router, limits: 
 }
 
 /// The next connection with its place, or `None` when it is time to stop.
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn next(listener: &TcpListener, places: &Places, running: &Running) -> Option<(TcpStream, Place)> {
     loop {
-        if places.available_permits() == 0 {
+        if places.is_full() {
             tracing::warn!("gateway.full");
         }
         let accepted = async {
-            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-            listener.accept().await.map(|(stream, _from)| (stream, place))
+            let free = places.free().await;
+            listener.accept().await.map(|(stream, from)| (stream, places.take(free, from.ip())))
         };
         let error = tokio::select! {
-            () = stop.cancelled() => return None,
+            () = running.stop.cancelled() => return None,
             accepted = accepted => match accepted {
-                Ok(connection) => return Some(connection),
+                Ok((stream, Some(place))) => return Some((stream, place)),
+                Ok((_turned_away, None)) => {
+                    running.counters.probes_turned_away.add(1);
+                    continue;
+                }
                 Err(error) => error,
             },
         };
@@ -80,7 +81,7 @@ struct Connection {
     app: Router,
     limits: Limits,
     stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {

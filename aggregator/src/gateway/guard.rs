@@ -65,6 +65,7 @@ fn boot(request: &Request) -> Option<String> {
 async fn admit(gateway: &Gateway, peer: &Peer, known: &Known, boot: Option<String>) -> Result<(), Refused> {
     peer.in_time(gateway.running.clock.now())?;
     stands(gateway, peer, known).await?;
+    gateway.quotas.request(&peer.probe, &gateway.running.counters.limited)?;
     let Some(boot) = boot else { return Ok(()) };
     if !gateway.leases.know(&peer.probe) {
         let probe = peer.probe.clone();

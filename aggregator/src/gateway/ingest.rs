@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use nines_shared::sample::{Sample, TraceId};
 use nines_shared::wire::{Ack, Batch, Health, MAX_BATCH_BYTES};
 use tokio::time::timeout;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use super::answer::Refused;
 use super::body::{self, Encoding};
 use super::peer::Peer;
+use super::quota::Cost;
 use super::{Gateway, admission};
 use crate::store::certificates::{self, Standing};
 use crate::store::probes;
@@ -26,6 +28,8 @@ pub(super) async fn batches(
     let answered = take(&gateway, &peer, request).await;
     match &answered {
         Ok(_ack) => {}
+        // Counted and told where it was decided.
+        Err(refused) if refused.status == StatusCode::TOO_MANY_REQUESTS => {}
         Err(refused) if refused.status.is_client_error() => {
             gateway.running.counters.batches_refused.add(1);
             let (error, message) = (&refused.refusal.error, &refused.refusal.message);
@@ -38,9 +42,11 @@ pub(super) async fn batches(
 
 async fn take(gateway: &Gateway, peer: &Peer, request: Request) -> Result<Json<Ack>, Refused> {
     let encoding = Encoding::of(request.headers())?;
+    let mut at_work = gateway.quotas.batch(&peer.probe, &gateway.running.counters.limited)?;
     let body = body::whole(request.into_body(), MAX_BATCH_BYTES, gateway.limits.body).await?;
     // Whoever waits longer than this comes again; what is committed after all is then there already.
-    match timeout(gateway.limits.commit, store(gateway, peer, body, encoding)).await {
+    at_work.cost = Cost::UNREADABLE;
+    match timeout(gateway.limits.commit, store(gateway, peer, (body, encoding), &mut at_work.cost)).await {
         Ok(answered) => answered,
         Err(_elapsed) => Err(Refused::later("busy", "the aggregator has more to store than it can at the moment")),
     }
@@ -49,12 +55,17 @@ async fn take(gateway: &Gateway, peer: &Peer, request: Request) -> Result<Json<A
 async fn store(
     gateway: &Gateway,
     peer: &Peer,
-    body: hyper::body::Bytes,
-    encoding: Encoding,
+    (body, encoding): (hyper::body::Bytes, Encoding),
+    cost: &mut Cost,
 ) -> Result<Json<Ack>, Refused> {
     let at_work = gateway.at_work.acquire().await.expect("the semaphore is never closed");
-    let decoding = tokio::task::spawn_blocking(move || body::decoded::<Batch>(&body, encoding));
-    let batch = decoding.await.map_err(|_panicked| Refused::later("internal", "the batch could not be read"))??;
+    let decoding = tokio::task::spawn_blocking(move || {
+        let plain = body::plain(&body, encoding)?;
+        Ok::<_, Refused>((plain.len(), body::parsed::<Batch>(&plain)?))
+    });
+    let decoded = decoding.await.map_err(|_panicked| Refused::later("internal", "the batch could not be read"))?;
+    let (bytes, batch) = decoded?;
+    *cost = Cost { samples: batch.samples.len(), bytes };
     let rules = gateway.known.rules(&gateway.running).await?;
     let health = batch.health.clone();
     let now = gateway.running.clock.now();

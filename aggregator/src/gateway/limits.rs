@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Connections at one time; further ones wait in the kernel's queue. A probe has three: it delivers, and waits for work and for asks.
 pub const MAX_CONNECTIONS: usize = 1_536;
+/// Connections at one time from one address, or one /64 of IPv6; further ones are closed at once. Half of all: 256 probes
+/// may sit behind one address, and whoever storms from there leaves room for the rest.
+pub const MAX_CONNECTIONS_OF_ONE: usize = 768;
 /// How long a connection may take for its TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may take to send a request's head, idle time between requests included.
@@ -37,6 +40,8 @@ pub const RETRY_AFTER_S: u64 = 2;
 pub struct Limits {
     /// See [`MAX_CONNECTIONS`].
     pub connections: usize,
+    /// See [`MAX_CONNECTIONS_OF_ONE`].
+    pub connections_of_one: usize,
     /// See [`HANDSHAKE`].
     pub handshake: Duration,
     /// See [`HEAD`].
@@ -59,6 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
+            connections_of_one: MAX_CONNECTIONS_OF_ONE,
             handshake: HANDSHAKE,
             head: HEAD,
             body: BODY,

@@ -8,5 +8,6 @@ mod clones;
 mod connections;
 mod enrolment;
 mod fixture;
+mod quotas;
 mod renewal;
 mod sharing;

@@ -81,6 +81,9 @@ ALTER TABLE probe ADD COLUMN checks     INTEGER;
 ALTER TABLE probe ADD COLUMN unread     TEXT NOT NULL DEFAULT '';
 ";
 
+/// SQL that adds from where on a probe's backlog is still to come.
+pub(super) const BACKLOG: &str = "ALTER TABLE probe ADD COLUMN backlog_from INTEGER;";
+
 /// Someone may join once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvitationRow {
@@ -289,7 +292,7 @@ pub fn revoke(tx: &Transaction<'_>, id: &ProbeId, now: Timestamp) -> Result<bool
 pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached(
         "UPDATE probe SET seen_at = :now, version = :version, boot_id = :boot_id, spooled = :spooled,
-           dropped = :dropped, refused = :refused, held = :held, missed = :missed, clock_offset_ms = :clock_offset_ms,
+           backlog_from = :backlog_from, dropped = :dropped, refused = :refused, held = :held, missed = :missed, clock_offset_ms = :clock_offset_ms,
            clock_uncertainty_ms = :clock_uncertainty_ms, lateness_max_ms = :lateness_max_ms,
            canaries_ok = :canaries_ok, assignment = :assignment, checks = :checks, unread = :unread,
            ailing_since = CASE WHEN :ailing THEN coalesce(ailing_since, :now) END,
@@ -302,13 +305,29 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     statement.execute(named_params! {
         ":id": id.as_str(), ":now": now.as_ms(), ":version": version, ":boot_id": boot_id,
-        ":spooled": count(health.spooled), ":dropped": count(health.dropped), ":refused": count(health.refused), ":held": count(health.held),
+        ":spooled": count(health.spooled),
+        ":backlog_from": health.backlog_from.map(Timestamp::as_ms), ":dropped": count(health.dropped), ":refused": count(health.refused), ":held": count(health.held),
         ":missed": count(health.missed), ":clock_offset_ms": health.clock_offset_ms,
         ":clock_uncertainty_ms": health.clock_uncertainty_ms, ":lateness_max_ms": health.lateness_max_ms,
         ":canaries_ok": health.canaries_ok, ":ailing": complains(health),
         ":assignment": count(health.assignment), ":checks": health.checks.map(count), ":unread": unread.join(" "),
     })?;
     Ok(())
+}
+
+/// The regions of the probes that still hold samples of slots before `at`, as far as they have told.
+///
+/// # Errors
+/// What SQLite says.
+pub fn regions_behind(conn: &Connection, at: Timestamp) -> Result<Vec<RegionId>, StoreError> {
+    let mut statement =
+        conn.prepare_cached("SELECT region FROM probe WHERE revoked_at IS NULL AND backlog_from < ?1 ORDER BY region")?;
+    let mut rows = statement.query([at.as_ms()])?;
+    let mut regions = Vec::new();
+    while let Some(row) = rows.next()? {
+        regions.push(id(row, 0)?);
+    }
+    Ok(regions)
 }
 
 /// Keeps that a second process with the identity of `id` was seen beside the first.
@@ -369,6 +388,7 @@ fn record(row: &Row<'_>) -> Result<ProbeRecord, StoreError> {
             version: row.get("version")?,
             boot_id: row.get("boot_id")?,
             spooled: count("spooled")?,
+            backlog_from: at("backlog_from")?,
             dropped: count("dropped")?,
             refused: count("refused")?,
             held: count("held")?,

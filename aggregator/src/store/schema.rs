@@ -27,6 +27,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[authorities::SEVERAL, certificates::TABLE, probes::CLONES],
     &[shown::TABLES],
     &[probes::ASSIGNED],
+    &[probes::BACKLOG],
 ];
 
 /// The version of this program's tables.

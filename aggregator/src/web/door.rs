@@ -5,7 +5,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,14 +18,17 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::sign_in::Peer;
+use crate::places::{Place, Places};
+use crate::running::Running;
 
 /// Connections at one time; further ones wait in the kernel's queue.
 pub(super) const MAX_CONNECTIONS: usize = 1_024;
+/// Connections at one time from one address, or one /64 of IPv6; further ones are closed at once. More than the live
+/// pages that there may be, so that all may come through one proxy, and not all, so that one address keeps nobody out.
+pub(super) const MAX_CONNECTIONS_OF_ONE: usize = 640;
 /// How long a connection may take to send a request's head, idle time between requests included.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may refuse to take what we write.
@@ -40,11 +42,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait when the system can't accept, for instance because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves `app` on `listener` until `stop`, then lets open requests finish within [`GRACE`].
-pub(super) async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Serves `app` on `listener` until `running.stop`, then lets open requests finish within [`GRACE`].
+pub(super) async fn serve(listener: TcpListener, app: Router, places: &Places, running: &Running) {
     let graceful = GracefulShutdown::new();
-    while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
+    while let Some((stream, peer, place)) = next(&listener, places, running).await {
         let inner = TowerToHyperService::new(app.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -71,20 +72,20 @@ pub(super) async fn serve(listener: TcpListener, app: Router, stop: Cancellation
 }
 
 /// The next connection with its place among [`MAX_CONNECTIONS`], or `None` when it is time to stop.
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
+async fn next(listener: &TcpListener, places: &Places, running: &Running) -> Option<(TcpStream, Peer, Place)> {
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-            listener.accept().await.map(|(stream, peer)| (stream, Peer(peer.ip()), place))
+            let free = places.free().await;
+            listener.accept().await.map(|(stream, from)| (stream, from.ip(), places.take(free, from.ip())))
         };
         let error = tokio::select! {
-            () = stop.cancelled() => return None,
+            () = running.stop.cancelled() => return None,
             accepted = accepted => match accepted {
-                Ok(connection) => return Some(connection),
+                Ok((stream, ip, Some(place))) => return Some((stream, Peer(ip), place)),
+                Ok((_turned_away, _ip, None)) => {
+                    running.counters.people_turned_away.add(1);
+                    continue;
+                }
                 Err(error) => error,
             },
         };

@@ -207,6 +207,16 @@ fn counts(page: &mut Page, counters: &Counters) {
         ("results_ingested_total", "Samples that were new and are committed.", &counters.samples_stored),
         ("results_duplicate_total", "Samples that were there already.", &counters.samples_duplicate),
         ("batches_refused_total", "Batches that were refused.", &counters.batches_refused),
+        (
+            "probe_connections_turned_away_total",
+            "Connections closed: their address had its share.",
+            &counters.probes_turned_away,
+        ),
+        (
+            "web_connections_turned_away_total",
+            "Connections closed: their address had its share.",
+            &counters.people_turned_away,
+        ),
         ("asks_made_total", "Confirmations asked of regions.", &counters.asks_made),
         ("asks_answered_total", "Confirmations answered by a sample.", &counters.asks_answered),
         ("asks_refused_total", "Confirmations not asked: target or accuser had its share.", &counters.asks_refused),
@@ -221,6 +231,11 @@ fn counts(page: &mut Page, counters: &Counters) {
     for (name, help, counter) in all {
         page.family(name, "counter", help);
         page.line(name, &[], counter.get());
+    }
+    let name = "probe_requests_limited_total";
+    page.family(name, "counter", "Requests of the probe that were told to come again: it had its share.");
+    for (probe, limit, count) in counters.limited.all() {
+        page.line(name, &[("probe", probe.as_str()), ("limit", limit)], count);
     }
     let name = "asks_answered_seconds_total";
     page.family(name, "counter", "How long the answers took together, from the ask to the sample stored.");

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::places::Places;
 use crate::report::life::{self, Drafted, Month, Wish};
 use crate::running::Running;
 use crate::store::reports::Restated;
@@ -314,7 +315,7 @@ async fn a_report_says_beside_it_what_is_due_and_which_revisions_there_are() {
     assert!(fresh.contains("/report/acme/2026-11.pdf") && !fresh.contains("Revisions"), "{fresh}");
     let later = NOW.plus_ms(20 * 24 * HOUR);
     served.running.clock.set(later);
-    keep(Wish::Freeze, later).await;
+    keep(Wish::FreezeByHand, later).await;
     assert!(!page("2026-11").await.contains("is due"));
 
     served.take(Span::new(NOW, NOW.plus_ms(HOUR)), Outcome::Down).await;
@@ -341,6 +342,23 @@ async fn inv_9_a_head_beyond_the_limit_is_refused() {
     let cookie = "x".repeat(super::door::MAX_HEAD_BYTES);
     let answer = served.ask(&format!("GET / HTTP/1.1\r\nhost: test\r\ncookie: {cookie}\r\n\r\n")).await;
     assert_eq!(answer.status, 431);
+}
+
+#[tokio::test]
+async fn inv_9_an_address_that_has_its_share_of_connections_is_turned_away_and_counted() {
+    let served = serve().await;
+    let (places, running) = (Places::new(8, 2), served.running.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        super::door::serve(listener, axum::Router::new(), &places, &running).await;
+    });
+    let _storm = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    let mut one_more = TcpStream::connect(address).await.unwrap();
+    let read = tokio::time::timeout(PATIENCE, one_more.read(&mut [0])).await.unwrap();
+    assert_eq!(read.unwrap_or(0), 0);
+    assert_eq!(served.running.counters.people_turned_away.get(), 1);
+    serving.abort();
 }
 
 #[tokio::test]

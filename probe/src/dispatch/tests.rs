@@ -117,7 +117,7 @@ impl Bench {
 
     async fn samples(&self) -> Vec<Sample> {
         let waiting = self.kit.spool.peek(usize::MAX, usize::MAX).await.unwrap();
-        waiting.iter().map(|row| serde_json::from_str(&row.json).unwrap()).collect()
+        waiting.rows.iter().map(|row| serde_json::from_str(&row.json).unwrap()).collect()
     }
 
     /// The samples, once `enough` of them satisfy `wanted`.
@@ -243,7 +243,7 @@ async fn inv_5_under_a_clock_in_doubt_nothing_is_said_of_the_target() {
     let later = clock.now().plus_ms(1_000);
     let due = Due { scheduled_at: later, latest_start: later.plus_ms(500), ..due };
     assert_eq!(take::take(&kit, &due, &CancellationToken::new()).await, Outcome::Inconclusive);
-    let row = kit.spool.peek(9, usize::MAX).await.unwrap().pop().unwrap();
+    let row = kit.spool.peek(9, usize::MAX).await.unwrap().rows.pop().unwrap();
     let sample: Sample = serde_json::from_str(&row.json).unwrap();
     assert_eq!((sample.reason, sample.detail.as_deref()), (Some(Reason::Clock), Some("seen: up")));
 }
@@ -337,7 +337,7 @@ async fn taken_while_still(kit: &Arc<Kit>, check: Arc<Check>, still: Duration) -
     };
     let cut = CancellationToken::new();
     tokio::join!(take::take(kit, &due, &cut), stand);
-    let row = kit.spool.peek(usize::MAX, usize::MAX).await.unwrap().pop().unwrap();
+    let row = kit.spool.peek(usize::MAX, usize::MAX).await.unwrap().rows.pop().unwrap();
     serde_json::from_str(&row.json).unwrap()
 }
 

@@ -72,7 +72,7 @@ async fn a_certificate_for_another_key_is_not_kept() {
     let aggregator = StandIn::start(|seen, authority| {
         let mut response: JoinResponse = match lets_in(seen, authority) {
             Reply::Says(_, body) => serde_json::from_slice(&body).unwrap(),
-            Reply::Drop | Reply::Hang => unreachable!(),
+            Reply::Later(_) | Reply::Drop | Reply::Hang => unreachable!(),
         };
         let other = rcgen::KeyPair::generate().unwrap();
         let csr = rcgen::CertificateParams::default().serialize_request(&other).unwrap().pem().unwrap();

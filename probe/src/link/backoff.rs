@@ -8,6 +8,9 @@ const FIRST_MS: u64 = 250;
 /// The ceiling of all waits, in ms.
 const MAX_MS: u64 = 30_000;
 
+/// The longest that we leave an aggregator alone because it says so, beside our own wait: it misses a probe after as long.
+pub const MAX_TOLD: Duration = Duration::from_secs(30);
+
 /// How often in a row it has failed.
 #[derive(Debug, Default)]
 pub struct Backoff {
@@ -22,12 +25,22 @@ impl Backoff {
 
     /// It failed: wait this long.
     pub fn after_failure(&mut self) -> Duration {
-        let ceiling = ceiling_ms(self.failures);
-        self.failures = self.failures.saturating_add(1);
         let mut bytes = [0; 8];
         // Without randomness the whole ceiling is still a fair wait.
-        let drawn = aws_lc_rs::rand::fill(&mut bytes).map_or(ceiling, |()| u64::from_ne_bytes(bytes) % (ceiling + 1));
-        Duration::from_millis(drawn)
+        self.after_failure_drawn(aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| u64::from_ne_bytes(bytes)))
+    }
+
+    /// PURE: [`Backoff::after_failure`] for what was drawn.
+    pub fn after_failure_drawn(&mut self, drawn: Option<u64>) -> Duration {
+        let ceiling = ceiling_ms(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        Duration::from_millis(drawn.map_or(ceiling, |drawn| drawn % (ceiling + 1)))
+    }
+
+    /// It failed, and whoever answered asked to be left alone for `told`: wait so long, and as after any failure beside
+    /// it. All who were told the same come back spread.
+    pub fn after_refusal(&mut self, told: Option<Duration>) -> Duration {
+        told.unwrap_or_default().min(MAX_TOLD) + self.after_failure()
     }
 }
 
@@ -44,6 +57,19 @@ mod tests {
         let ceilings: Vec<u64> = (0..9).map(ceiling_ms).collect();
         assert_eq!(ceilings, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
         assert_eq!(ceiling_ms(u32::MAX), MAX_MS);
+    }
+
+    #[test]
+    fn who_is_told_to_come_later_does_and_not_all_at_once_and_nobody_is_sent_away_for_long() {
+        let told = |told| {
+            let waits: Vec<Duration> = (0..200).map(|_| Backoff { failures: 3 }.after_refusal(told)).collect();
+            (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
+        };
+        let (least, most) = told(Some(Duration::from_secs(7)));
+        assert!(Duration::from_secs(7) <= least && most <= Duration::from_secs(9));
+        assert!(Duration::from_secs(1) < most - least, "{least:?} to {most:?}");
+        assert!(told(Some(Duration::from_secs(86_400))).1 <= MAX_TOLD + Duration::from_secs(2));
+        assert!(told(None).1 <= Duration::from_secs(2));
     }
 
     #[test]

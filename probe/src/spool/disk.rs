@@ -8,7 +8,7 @@ use std::time::Duration;
 use nines_shared::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Counts, FIRST_RETRY_MS, NEXT_RETRY_MS, Row, SpoolError, Waiting};
+use super::{Counts, FIRST_RETRY_MS, Load, NEXT_RETRY_MS, Row, SpoolError, Waiting};
 
 /// The schema that this version writes.
 const SCHEMA: i64 = 1;
@@ -112,26 +112,53 @@ impl Disk {
         Ok(counts)
     }
 
-    pub(super) fn peek(&self, limit: usize, max_bytes: usize) -> rusqlite::Result<Vec<Waiting>> {
-        let mut oldest = self.conn.prepare("SELECT id, json FROM sample ORDER BY id LIMIT ?1")?;
-        let rows =
-            oldest.query_map([signed(limit as u64)], |row| Ok(Waiting { id: row.get(0)?, json: row.get(1)? }))?;
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        for row in rows {
-            let row: Waiting = row?;
+    pub(super) fn peek(&self, limit: usize, max_bytes: usize) -> rusqlite::Result<Load> {
+        let (oldest, left) = self.some_from("ASC", limit, max_bytes)?;
+        let Some(left) = left else { return Ok(Load { rows: oldest, behind: None }) };
+        let (mut newest, _older) = self.some_from("DESC", limit / 2, max_bytes / 2)?;
+        newest.reverse();
+        let first_of_newest = newest.first().map_or(i64::MAX, |row| row.id);
+        let mut rows = Vec::with_capacity(oldest.len());
+        let mut bytes: usize = newest.iter().map(|row| row.json.len()).sum();
+        let mut behind = None;
+        for row in oldest.into_iter().chain([left]).take_while(|row| row.id < first_of_newest) {
             bytes += row.json.len();
-            if max_bytes < bytes && !found.is_empty() {
+            if limit <= rows.len() + newest.len() || max_bytes < bytes && !(rows.is_empty() && newest.is_empty()) {
+                behind = Some(row.due);
                 break;
+            }
+            rows.push(row);
+        }
+        rows.append(&mut newest);
+        Ok(Load { rows, behind })
+    }
+
+    /// The rows at one end of the queue, from there on, within the limits; and the first that has no room, if one has none.
+    fn some_from(
+        &self,
+        order: &str,
+        limit: usize,
+        max_bytes: usize,
+    ) -> rusqlite::Result<(Vec<Waiting>, Option<Waiting>)> {
+        let sql = format!("SELECT id, scheduled_at, json FROM sample ORDER BY id {order} LIMIT ?1");
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let mut rows = statement.query([signed((limit as u64).saturating_add(1))])?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let row = waiting(row)?;
+            bytes += row.json.len();
+            if limit <= found.len() || max_bytes < bytes && !found.is_empty() {
+                return Ok((found, Some(row)));
             }
             found.push(row);
         }
-        Ok(found)
+        Ok((found, None))
     }
 
     pub(super) fn peek_refused(&self, now: Timestamp) -> rusqlite::Result<Option<Waiting>> {
         // A time further away than any retry was set by a clock that has been put back since.
-        let sql = "SELECT id, json FROM refused WHERE retry_at NOT BETWEEN ?1 + 1 AND ?1 + ?2 ORDER BY id LIMIT 1";
-        let waiting = |row: &rusqlite::Row<'_>| Ok(Waiting { id: row.get(0)?, json: row.get(1)? });
+        let sql = "SELECT id, coalesce(json ->> 'scheduled_at', 0), json FROM refused \
+                   WHERE retry_at NOT BETWEEN ?1 + 1 AND ?1 + ?2 ORDER BY id LIMIT 1";
         self.conn.query_row(sql, [now.as_ms(), NEXT_RETRY_MS], waiting).optional()
     }
 
@@ -147,6 +174,10 @@ impl Disk {
     pub(super) fn conn(&self) -> &Connection {
         &self.conn
     }
+}
+
+fn waiting(row: &rusqlite::Row<'_>) -> rusqlite::Result<Waiting> {
+    Ok(Waiting { id: row.get(0)?, due: Timestamp::from_ms(row.get(1)?), json: row.get(2)? })
 }
 
 fn settings(conn: &Connection) -> rusqlite::Result<()> {

@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::{Disk, Write};
-use super::{Counts, Kept, MAX_HELD, Row, SpoolError, Waiting};
+use super::{Counts, Kept, Load, MAX_HELD, Row, SpoolError, Waiting};
 
 /// How long the first sample waits for others to share its commit. Checks fall due together on a grid, so
 /// this turns most of a second's commits into one or two, and the samples ship later anyway.
@@ -22,7 +22,7 @@ pub(super) enum Command {
     Append { rows: Vec<Row>, reply: oneshot::Sender<Result<Kept, SpoolError>> },
     Acknowledge { ids: Vec<i64>, reply: oneshot::Sender<Result<(), SpoolError>> },
     Refuse { id: i64, why: String, now: Timestamp, reply: oneshot::Sender<Result<(), SpoolError>> },
-    Peek { limit: usize, max_bytes: usize, reply: oneshot::Sender<Result<Vec<Waiting>, SpoolError>> },
+    Peek { limit: usize, max_bytes: usize, reply: oneshot::Sender<Result<Load, SpoolError>> },
     PeekRefused { now: Timestamp, reply: oneshot::Sender<Result<Option<Waiting>, SpoolError>> },
     Close { reply: oneshot::Sender<()> },
 }

@@ -47,7 +47,7 @@ async fn reopen(state: &Path, max_bytes: u64) -> Spool {
 
 async fn all(spool: &Spool) -> Vec<Sample> {
     let waiting = spool.peek(usize::MAX, usize::MAX).await.unwrap();
-    waiting.iter().map(|row| serde_json::from_str(&row.json).unwrap()).collect()
+    waiting.rows.iter().map(|row| serde_json::from_str(&row.json).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -103,12 +103,12 @@ async fn what_is_acknowledged_is_forgotten_and_nothing_else() {
     let spool = Spool::open(state.path(), ROOM).unwrap();
     spool.append(&samples(0..10)).await.unwrap();
     let batch = spool.peek(4, usize::MAX).await.unwrap();
-    spool.acknowledge(batch.iter().map(|row| row.id).collect()).await.unwrap();
-    spool.acknowledge(batch.iter().map(|row| row.id).collect()).await.unwrap();
-    assert_eq!(all(&spool).await, samples(4..10));
+    spool.acknowledge(batch.rows.iter().map(|row| row.id).collect()).await.unwrap();
+    spool.acknowledge(batch.rows.iter().map(|row| row.id).collect()).await.unwrap();
+    assert_eq!(all(&spool).await, samples(2..8), "two of each end");
     spool.close().await;
     let spool = reopen(state.path(), ROOM).await;
-    assert_eq!(all(&spool).await, samples(4..10));
+    assert_eq!(all(&spool).await, samples(2..8));
     assert_eq!(spool.counts(), Counts { committed: 10, waiting: 6, ..Counts::default() });
 }
 
@@ -117,8 +117,32 @@ async fn a_batch_is_bounded_in_samples_and_bytes_but_never_empty() {
     let state = tempfile::tempdir().unwrap();
     let spool = Spool::open(state.path(), ROOM).unwrap();
     spool.append(&samples(0..10)).await.unwrap();
-    assert_eq!(spool.peek(3, usize::MAX).await.unwrap().len(), 3);
-    assert_eq!(spool.peek(10, 1).await.unwrap().len(), 1);
+    assert_eq!(spool.peek(3, usize::MAX).await.unwrap().rows.len(), 3);
+    assert_eq!(spool.peek(10, 1).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_of_both_ends_and_says_what_it_leaves_between_them() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = Spool::open(state.path(), ROOM).unwrap();
+    spool.append(&samples(0..10)).await.unwrap();
+    let one = spool.peek(1, usize::MAX).await.unwrap().rows[0].json.len();
+    for (limit, max_bytes, seconds, behind) in [
+        (10, usize::MAX, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], None),
+        (9, usize::MAX, &[0, 1, 2, 3, 4, 6, 7, 8, 9], Some(5)),
+        (4, usize::MAX, &[0, 1, 8, 9], Some(2)),
+        (1, usize::MAX, &[0], Some(1)),
+        (10, 4 * one, &[0, 1, 8, 9], Some(2)),
+        (10, 1, &[9], Some(0)),
+    ] {
+        let Load { rows, behind: left } = spool.peek(limit, max_bytes).await.unwrap();
+        let due = |second: i64| NOW.plus_ms(second * 1_000);
+        assert_eq!(
+            rows.iter().map(|row| row.due).collect::<Vec<_>>(),
+            seconds.iter().map(|s| due(*s)).collect::<Vec<_>>()
+        );
+        assert_eq!(left, behind.map(due), "at most {limit} and {max_bytes} bytes");
+    }
 }
 
 #[tokio::test]
@@ -126,7 +150,7 @@ async fn what_is_refused_is_kept_aside_and_comes_up_again_after_a_minute_then_ho
     let state = tempfile::tempdir().unwrap();
     let spool = Spool::open(state.path(), ROOM).unwrap();
     spool.append(&samples(0..2)).await.unwrap();
-    let id = spool.peek(1, usize::MAX).await.unwrap()[0].id;
+    let id = spool.peek(1, usize::MAX).await.unwrap().rows[0].id;
     spool.refuse(id, "foreign_check".into(), NOW).await.unwrap();
     assert_eq!(all(&spool).await, samples(1..2), "it is in nobody's way");
     assert_eq!(spool.counts(), Counts { committed: 2, waiting: 1, refused: 1, ..Counts::default() });
@@ -287,12 +311,12 @@ proptest! {
                         new.into_iter().for_each(|sample| if !model.contains(&sample) { model.push(sample) });
                     }
                     Step::Deliver(count) => {
-                        let batch = spool.peek(count, usize::MAX).await.unwrap();
-                        model.drain(..batch.len());
+                        let batch = spool.peek(count, usize::MAX).await.unwrap().rows;
+                        model.retain(|sample: &Sample| !batch.iter().any(|row| row.due == sample.scheduled_at));
                         spool.acknowledge(batch.iter().map(|row| row.id).collect()).await.unwrap();
                     }
                     Step::Refuse => {
-                        if let Some(row) = spool.peek(1, usize::MAX).await.unwrap().first() {
+                        if let Some(row) = spool.peek(1, usize::MAX).await.unwrap().rows.first() {
                             spool.refuse(row.id, "test".into(), NOW).await.unwrap();
                             model.remove(0);
                             refused += 1;

@@ -86,11 +86,13 @@ pub(super) fn split<'a>(part: &'a [Waiting], fault: Option<usize>, parts: &mut V
 mod tests {
     use super::*;
     use crate::spool::tests::sample;
+    use nines_shared::time::Timestamp;
     use nines_shared::wire::Batch;
     use proptest::prelude::*;
 
     fn row(id: i64) -> Waiting {
-        Waiting { id, json: serde_json::to_string(&sample("home", id)).unwrap() }
+        let sample = sample("home", id);
+        Waiting { id, due: sample.scheduled_at, json: serde_json::to_string(&sample).unwrap() }
     }
 
     #[test]
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn more_than_the_aggregator_would_read_is_refused_here() {
-        let big = Waiting { id: 1, json: "x".repeat(MAX_BATCH_DECODED_BYTES) };
+        let big = Waiting { id: 1, due: Timestamp::MIN, json: "x".repeat(MAX_BATCH_DECODED_BYTES) };
         let refused = query(&"p".parse().unwrap(), &[big], &Health::default()).unwrap_err();
         assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -115,7 +117,7 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_are_smaller_and_together_the_whole(count in 2_usize..50, fault in prop::option::of(0_usize..60)) {
-            let rows: Vec<Waiting> = (0..count).map(|id| Waiting { id: id as i64, json: String::new() }).collect();
+            let rows: Vec<Waiting> = (0..count as i64).map(|id| Waiting { id, due: Timestamp::MIN, json: String::new() }).collect();
             let mut parts = Vec::new();
             split(&rows, fault, &mut parts);
             prop_assert!(parts.iter().all(|part| !part.is_empty() && part.len() < count));

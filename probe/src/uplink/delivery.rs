@@ -1,10 +1,13 @@
 //! PURE: what an answer means. Anything but a fitting ack is not a delivery.
 
 use std::fmt;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use nines_shared::sample::detail;
 use nines_shared::wire::{Ack, Refusal};
+
+use crate::link::Answer;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +17,21 @@ pub(super) enum Delivery {
     /// It will not be taken as it is.
     Refused(Refused),
     /// Nobody knows; it may be sent again.
-    Failed(String),
+    Failed(Failed),
+}
+
+/// Why it is not known to be delivered, and how long the aggregator asks to be left alone, where it does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Failed {
+    pub(super) why: String,
+    pub(super) again: Option<Duration>,
+}
+
+impl Failed {
+    pub(super) fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), again: None }
+    }
 }
 
 /// A 4xx, and what it said.
@@ -32,13 +49,17 @@ impl fmt::Display for Refused {
     }
 }
 
-/// What the answer with `status` and `body` says of a batch of `samples` samples.
-pub(super) fn of(status: StatusCode, body: &[u8], samples: usize) -> Delivery {
+/// What `answer` says of a batch of `samples` samples.
+pub(super) fn of(answer: &Answer, samples: usize) -> Delivery {
+    let (status, body) = (answer.status, &*answer.body);
     if status == StatusCode::OK {
         return match serde_json::from_slice::<Ack>(body) {
             Ok(ack) if ack.samples == samples => Delivery::Acked(ack),
-            Ok(ack) => Delivery::Failed(format!("the ack is for {} samples, not {samples}", ack.samples)),
-            Err(error) => Delivery::Failed(format!("the ack can't be read: {error}")),
+            Ok(ack) => {
+                let why = format!("the ack is for {} samples, not {samples}", ack.samples);
+                Delivery::Failed(Failed::because(why))
+            }
+            Err(error) => Delivery::Failed(Failed::because(format!("the ack can't be read: {error}"))),
         };
     }
     let refusal: Option<Refusal> = serde_json::from_slice(body).ok();
@@ -48,7 +69,8 @@ pub(super) fn of(status: StatusCode, body: &[u8], samples: usize) -> Delivery {
     if status.is_client_error() && !is_about_now(status) {
         Delivery::Refused(Refused { status, why, sample })
     } else {
-        Delivery::Failed(format!("the aggregator answered {status} {why}"))
+        let why = format!("the aggregator answered {status} {why}");
+        Delivery::Failed(Failed { why, again: answer.retry_after })
     }
 }
 
@@ -64,9 +86,11 @@ fn is_about_now(status: StatusCode) -> bool {
 mod tests {
     use super::*;
     use nines_shared::time::Timestamp;
+    use tokio::time::Instant;
 
     fn delivery(status: u16, body: &str) -> Delivery {
-        of(StatusCode::from_u16(status).unwrap(), body.as_bytes(), 2)
+        let (status, body) = (StatusCode::from_u16(status).unwrap(), body.to_owned().into());
+        of(&Answer { status, body, retry_after: Some(Duration::from_secs(3)), sent: Instant::now() }, 2)
     }
 
     #[test]
@@ -90,6 +114,14 @@ mod tests {
             (429, body),
         ] {
             assert!(matches!(delivery(status, body), Delivery::Failed(_)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_about_now_says_when_to_come_again() {
+        for status in [429, 503] {
+            let Delivery::Failed(failed) = delivery(status, "{}") else { panic!("{status}") };
+            assert_eq!(failed.again, Some(Duration::from_secs(3)), "{status}");
         }
     }
 

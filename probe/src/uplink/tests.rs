@@ -83,7 +83,7 @@ fn has(batch: &Batch, seconds: &[i64]) -> bool {
 }
 
 #[tokio::test]
-async fn the_backlog_ships_oldest_first_in_batches_within_the_limit() {
+async fn a_backlog_ships_from_both_ends_in_batches_within_the_limit_and_says_from_where_on_it_is_not_whole() {
     let memory = Memory::default();
     let store = memory.clone();
     let bench = Bench::start(2_300, move |batch| store.ack(batch)).await;
@@ -92,6 +92,11 @@ async fn the_backlog_ships_oldest_first_in_batches_within_the_limit() {
     assert_eq!(sizes, [1_000, 1_000, 300]);
     assert_eq!(memory.all(), (0..2_300).collect::<Vec<_>>());
     assert_eq!(bench.batches()[0].health.spooled, 2_300);
+    let ends = |batch: &Batch| [0, 499, 500, 999].map(|at| batch.samples[at].scheduled_at.since(NOW) / 1_000);
+    assert_eq!(ends(&bench.batches()[0]), [0, 499, 1_800, 2_299], "the present does not wait for the past");
+    assert_eq!(ends(&bench.batches()[1]), [500, 999, 1_300, 1_799]);
+    let behind = bench.batches().into_iter().map(|batch| Some(batch.health.backlog_from?.since(NOW) / 1_000));
+    assert_eq!(behind.collect::<Vec<_>>(), [Some(500), Some(1_000), None]);
     assert!(bench.clock.offset().is_some());
 }
 
@@ -123,6 +128,50 @@ async fn inv_2_nothing_is_forgotten_until_a_fitting_ack_comes() {
     bench.until_empty().await;
     assert_eq!(memory.all(), (0..10).collect::<Vec<_>>());
     assert!(bench.batches().iter().filter(|batch| !batch.samples.is_empty()).all(|batch| batch.samples.len() == 10));
+}
+
+#[tokio::test]
+async fn batches_of_a_backlog_are_apart_however_quickly_each_is_taken() {
+    let bench = Bench::start(5_000, |batch| Reply::ack(batch, NOW)).await;
+    bench.until("the first one", |bench| !bench.batches().is_empty()).await;
+    let begun = Instant::now();
+    // A sample in a hurry goes with the next one, which takes the newest along.
+    bench.hurry.notify_one();
+    bench.until_empty().await;
+    assert!(3 * DRAIN_PACE <= begun.elapsed(), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_aggregator_that_asks_to_be_left_alone_is_left_alone() {
+    let (memory, calls) = (Memory::default(), AtomicUsize::new(0));
+    let store = memory.clone();
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&times);
+    let bench = Bench::start(10, move |batch| {
+        seen.lock().unwrap().push(Instant::now());
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 { Reply::Later(2) } else { store.ack(batch) }
+    })
+    .await;
+    bench.until_empty().await;
+    let times = times.lock().unwrap();
+    assert!(Duration::from_secs(2) <= times[1] - times[0], "{times:?}");
+}
+
+#[tokio::test]
+async fn a_load_that_goes_in_pieces_is_not_whole_before_its_last_piece() {
+    let bench = Bench::start(100, |batch| {
+        match batch.samples.iter().position(|sample| sample.scheduled_at == NOW.plus_ms(50_000)) {
+            Some(index) => Reply::refusal(422, Some(index)),
+            None => Reply::ack(batch, NOW),
+        }
+    })
+    .await;
+    bench.until_empty().await;
+    let behind = |batch: &Batch| batch.health.backlog_from;
+    let (whole, pieces): (Vec<Batch>, Vec<Batch>) =
+        bench.batches().into_iter().partition(|batch| batch.samples.len() == 100);
+    assert!(whole.iter().all(|batch| behind(batch).is_none()));
+    assert!(3 <= pieces.len() && pieces.iter().all(|batch| behind(batch) == Some(NOW)), "{pieces:?}");
 }
 
 #[tokio::test]

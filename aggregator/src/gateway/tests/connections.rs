@@ -63,3 +63,23 @@ async fn one_connection_too_many_waits_its_turn() {
     let mut second = timeout(SOON, door.connect(None)).await.unwrap().unwrap();
     assert_eq!(second.get(ASSIGNMENT_PATH).await.status, axum::http::StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn an_address_that_has_its_share_is_turned_away_at_once_and_counted() {
+    let door = Door::with(Limits { connections_of_one: 2, ..Limits::default() }).await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let storm = [TcpStream::connect(door.address).await.unwrap(), TcpStream::connect(door.address).await.unwrap()];
+    let mut one_more = TcpStream::connect(door.address).await.unwrap();
+    assert_eq!(timeout(SOON, one_more.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+    assert_eq!(door.running.counters.probes_turned_away.get(), 1);
+    drop(storm);
+    let again = async {
+        loop {
+            if let Ok(mut connection) = door.connect(Some(&probe.identity)).await {
+                return connection.get(ASSIGNMENT_PATH).await.status;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(timeout(SOON, again).await.unwrap(), axum::http::StatusCode::OK, "who has gone makes room");
+}
