@@ -95,7 +95,7 @@ async fn live(
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
     let (spool, tally) = (kit.spool.clone(), Arc::clone(&kit.tally));
-    let cached = assignment::cached(&settings.state, &identity.region).unwrap_or_default();
+    let cached = assignment::cached(&settings.state, &identity).unwrap_or_default();
     let (telling, work) = watch::channel(Arc::new(cached));
     let delivered = CancellationToken::new();
     let poll = poll(settings, &identity, &kit, telling);
@@ -168,7 +168,7 @@ fn poll(settings: &Settings, identity: &Identity, kit: &Kit, telling: watch::Sen
     Poll {
         link: Link::new(&settings.aggregator, Arc::clone(&identity.tls)),
         state: settings.state.clone(),
-        region: identity.region.clone(),
+        us: identity.clone(),
         clock: Arc::clone(&kit.clock),
         telling,
     }

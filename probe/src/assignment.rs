@@ -2,7 +2,15 @@
 //!
 //! Owns what this probe is to do: asked for with a long poll, kept in the state directory as it came, where
 //! only the probe may read it, since the secrets that checks name come with them. A check that this version can't read is left out and told, not taken for another; the others go on.
+//!
+//! - What comes over our line from an aggregator of before there were signatures is obeyed: the line itself is vouched for.
+//!   What is signed, wherever it comes from, is obeyed only where one whom we know signed it, and for us.
+//! - What lies on the disk without a signature is obeyed only where nothing signed was kept before
+//!   ([`SIGNED_FILE`]): a probe that was just upgraded starts cold, and nobody can take a signature off.
+//! - This guards against files that are damaged, mixed up or edited, not against one who has the whole state directory:
+//!   he has our key.
 
+mod seal;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -10,14 +18,14 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use nines_shared::check::Check;
-use nines_shared::id::{CheckId, RegionId};
+use nines_shared::id::CheckId;
 use nines_shared::secret::Secrets;
 use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock_watch::ClockWatch;
-use crate::identity::write_atomically;
+use crate::identity::{Identity, write_atomically};
 use crate::link::backoff::Backoff;
 use crate::link::{Answer, Link, LinkError, MIN_POLL_PACE, Query};
 
@@ -25,6 +33,8 @@ pub use told::AssignmentError;
 
 /// The last assignment, in the state directory.
 pub const ASSIGNMENT_FILE: &str = "assignment.json";
+/// Lies beside it, empty, while the last one was signed.
+pub const SIGNED_FILE: &str = "assignment.signed";
 
 /// What this probe is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,20 +51,43 @@ pub struct Work {
     pub secrets: Arc<Secrets>,
 }
 
-/// The assignment in the state directory, where there is one for `region`.
-pub fn cached(state: &Path, region: &RegionId) -> Option<Work> {
+/// The assignment in the state directory, where there is one for `us` that can be believed.
+pub fn cached(state: &Path, us: &Identity) -> Option<Work> {
     let path = state.join(ASSIGNMENT_FILE);
     let body = std::fs::read(&path).ok()?;
-    match told::work(&body, region) {
-        Ok((work, _now)) => {
-            tracing::info!(checks = work.checks.len(), digest = work.digest, "assignment.from_cache");
+    match believed(state, &body, us) {
+        Ok(work) => {
+            let (checks, version) = (work.checks.len(), work.version);
+            tracing::info!(checks, version, digest = work.digest, "assignment.from_cache");
             Some(work)
         }
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "assignment.cache_unusable");
+            tracing::error!(path = %path.display(), %error, "assignment.cache_unusable");
             None
         }
     }
+}
+
+fn believed(state: &Path, body: &[u8], us: &Identity) -> Result<Work, AssignmentError> {
+    if !seal::is_sealed(body, &us.tls.authorities())? && state.join(SIGNED_FILE).exists() {
+        return Err(AssignmentError::Unsigned);
+    }
+    Ok(told::work(body, (&us.probe, &us.region))?.0)
+}
+
+/// Puts `body` into the state directory, and notes whether it is signed. Wherever this is cut off, what is signed is
+/// believed or not by its signature.
+fn keep(state: &Path, body: &[u8], is_signed: bool) -> std::io::Result<()> {
+    let mark = state.join(SIGNED_FILE);
+    if is_signed {
+        write_atomically(&state.join(ASSIGNMENT_FILE), body)?;
+        return if mark.exists() { Ok(()) } else { write_atomically(&mark, b"") };
+    }
+    match std::fs::remove_file(mark) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    write_atomically(&state.join(ASSIGNMENT_FILE), body)
 }
 
 /// Why the state directory gives no assignment.
@@ -81,7 +114,7 @@ pub enum KeptError {
     },
 }
 
-/// What the agent keeps in the state directory, for whoever looks beside it.
+/// What the agent keeps in the state directory, for whoever looks beside it; whether it is signed is not asked.
 ///
 /// # Errors
 /// [`KeptError`].
@@ -102,8 +135,8 @@ pub struct Poll {
     pub link: Link,
     /// Where the assignment is cached.
     pub state: PathBuf,
-    /// Our region.
-    pub region: RegionId,
+    /// Who we are, and who vouches for the fleet.
+    pub us: Identity,
     /// Learns the aggregator's time.
     pub clock: Arc<ClockWatch>,
     /// Who is told what to do.
@@ -157,14 +190,16 @@ impl Poll {
     }
 
     async fn take(&self, answer: &Answer, have: &str) -> Result<(), PollError> {
-        let (work, now) = told::work(&answer.body, &self.region)?;
+        let is_signed = seal::is_sealed(&answer.body, &self.us.tls.authorities())?;
+        let (work, now) = told::work(&answer.body, (&self.us.probe, &self.us.region))?;
         self.clock.exchanged(answer.sent, now);
         if work.digest == have {
             return Ok(());
         }
-        tracing::info!(checks = work.checks.len(), digest = work.digest, "assignment.new");
-        let (path, body) = (self.state.join(ASSIGNMENT_FILE), answer.body.clone());
-        let written = tokio::task::spawn_blocking(move || write_atomically(&path, &body)).await;
+        let (checks, version) = (work.checks.len(), work.version);
+        tracing::info!(checks, version, is_signed, digest = work.digest, "assignment.new");
+        let (state, body) = (self.state.clone(), answer.body.clone());
+        let written = tokio::task::spawn_blocking(move || keep(&state, &body, is_signed)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::error!(error = ?written, "assignment.not_cached");
         }

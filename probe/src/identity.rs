@@ -75,7 +75,7 @@ impl Identity {
     /// [`IdentityError`].
     pub fn load(state: &Path) -> Result<Self, IdentityError> {
         let papers = Papers::read(state)?;
-        let tls = Arc::new(Credentials::from(papers.tls.clone()));
+        let tls = Arc::new(Credentials::of(&papers));
         Ok(Self { probe: papers.probe.clone(), region: papers.region.clone(), tls, papers })
     }
 }

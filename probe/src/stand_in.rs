@@ -10,9 +10,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use nines_shared::seal;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{AGGREGATOR_NAME, Ack, Batch, Refusal};
-use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair,
+    SigningKey as _,
+};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -42,6 +46,12 @@ impl Authority {
     /// The token that would let in whoever knows "secret".
     pub(crate) fn token(&self) -> String {
         format!("secret.{}", HEXLOWER.encode(digest(&SHA256, self.certificate.der()).as_ref()))
+    }
+
+    /// `object` with our signature.
+    pub(crate) fn seal(&self, object: Vec<u8>) -> Vec<u8> {
+        let signature = self.issuer.key().sign(&seal::message(&object)).unwrap();
+        seal::seal(object, &signature)
     }
 
     /// A certificate of the key in `csr` for `probe` in `region`.

@@ -10,6 +10,7 @@ pub mod hash;
 pub mod id;
 pub mod pattern;
 pub mod sample;
+pub mod seal;
 pub mod secret;
 pub mod slot;
 pub mod spelling;

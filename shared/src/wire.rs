@@ -9,7 +9,7 @@
 //! | `POST /v1/join` [`JoinRequest`] | one without certificate | [`JoinResponse`] |
 //! | `POST /v1/renew` [`RenewRequest`] | probe | [`RenewResponse`] |
 //! | `POST /v1/leave` | probe that ends in order | 204 |
-//! | `GET /v1/assignment?have=DIGEST&wait_ms=N` | probe | [`Assignment`], or 304 after the wait |
+//! | `GET /v1/assignment?have=DIGEST&wait_ms=N` | probe | [`Assignment`], [sealed](crate::seal), or 304 after the wait |
 //! | `GET /v1/asks?have=NO&wait_ms=N` | probe | [`Asks`] once there are any, or 204 after the wait |
 //! | `POST /v1/batches` [`Batch`] | probe | [`Ack`] once all of it is committed and synced |
 //!
@@ -251,3 +251,6 @@ pub struct JoinResponse {
     /// Every authority that vouches for the fleet, PEM; the one that signed the aggregator's own certificate first.
     pub ca_pem: String,
 }
+
+#[cfg(test)]
+mod tests;

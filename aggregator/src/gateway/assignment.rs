@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::answer::Refused;
+use super::join::unsigned;
 use super::peer::Peer;
 use super::{Gateway, long_poll};
 use crate::sharing::Known;
@@ -60,7 +61,8 @@ pub(super) async fn assignment(
 
 fn answer(gateway: &Gateway, peer: &Peer, work: &Arc<Work>) -> Result<Response, Refused> {
     let assignment = Assignment { now: gateway.running.clock.now(), ..work.assignment.clone() };
-    let body = serde_json::to_vec(&assignment).expect("an assignment has only text keys and writes to memory");
+    let object = serde_json::to_vec(&assignment).expect("an assignment has only text keys and writes to memory");
+    let body = gateway.authority.circle().seal(object).map_err(|error| unsigned(&error))?;
     if MAX_ANSWER_BYTES < body.len() {
         tracing::error!(region = %assignment.region, bytes = body.len(), "assignment.too_large");
         return Err(Refused::new(

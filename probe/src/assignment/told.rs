@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nines_shared::check::Check;
-use nines_shared::id::RegionId;
+use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::secret::Secrets;
 use nines_shared::time::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -24,6 +24,20 @@ pub enum AssignmentError {
         /// As our certificate says.
         ours: RegionId,
     },
+    /// It is for another probe.
+    #[error("the assignment is for {theirs}, this probe is {ours}")]
+    OfAnother {
+        /// As assigned.
+        theirs: ProbeId,
+        /// As our certificate says.
+        ours: ProbeId,
+    },
+    /// It bears a signature of somebody whom we don't know, or of something else.
+    #[error("the assignment is not signed by an authority of this fleet, or was changed since")]
+    Forged,
+    /// It bears none, and the one before did.
+    #[error("the assignment has lost its signature")]
+    Unsigned,
 }
 
 /// [`nines_shared::wire::Assignment`], one check at a time: a later version may assign what this one can't read.
@@ -32,6 +46,8 @@ struct Told {
     digest: String,
     #[serde(default)]
     version: u64,
+    #[serde(default)]
+    probe: Option<ProbeId>,
     region: RegionId,
     checks: Vec<Readable>,
     #[serde(default)]
@@ -51,10 +67,13 @@ impl<'de> Deserialize<'de> for Readable {
 }
 
 /// The work in an aggregator's answer, and its time when it answered.
-pub(super) fn work(body: &[u8], ours: &RegionId) -> Result<(Work, Timestamp), AssignmentError> {
+pub(super) fn work(body: &[u8], (us, ours): (&ProbeId, &RegionId)) -> Result<(Work, Timestamp), AssignmentError> {
     let told: Told = serde_json::from_slice(body)?;
     if told.region != *ours {
         return Err(AssignmentError::Foreign { theirs: told.region, ours: ours.clone() });
+    }
+    if let Some(theirs) = told.probe.as_ref().filter(|probe| *probe != us) {
+        return Err(AssignmentError::OfAnother { theirs: theirs.clone(), ours: us.clone() });
     }
     let now = told.now;
     Ok((readable(told), now))

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
 use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+
+use super::Papers;
 
 /// The longest name of authorities that is kept: a SHA-256 in hex.
 const MAX_TOLD_LEN: usize = 64;
@@ -19,17 +22,26 @@ pub struct Credentials {
 #[derive(Debug)]
 struct Shown {
     tls: Arc<ClientConfig>,
+    authorities: Arc<[CertificateDer<'static>]>,
     told: Option<String>,
 }
 
 impl From<Arc<ClientConfig>> for Credentials {
-    /// Shows `tls` until another is there, and draws what tells this process from others.
+    /// Shows `tls`, knows no authorities but those that are in it, and draws what tells this process from others.
     fn from(tls: Arc<ClientConfig>) -> Self {
-        Self { boot_id: boot_id(), shown: Mutex::new(Shown { tls, told: None }) }
+        let shown = Shown { tls, authorities: Arc::default(), told: None };
+        Self { boot_id: boot_id(), shown: Mutex::new(shown) }
     }
 }
 
 impl Credentials {
+    /// Shows what `papers` hold until others are there, and draws what tells this process from others.
+    pub(super) fn of(papers: &Papers) -> Self {
+        let credentials = Self::from(Arc::clone(&papers.tls));
+        credentials.show(papers);
+        credentials
+    }
+
     /// What was drawn when this process began to be this probe.
     pub fn boot_id(&self) -> &str {
         &self.boot_id
@@ -40,9 +52,17 @@ impl Credentials {
         self.with(|shown| Arc::clone(&shown.tls))
     }
 
-    /// Shows `tls` from now on.
-    pub fn show(&self, tls: Arc<ClientConfig>) {
-        self.with(|shown| shown.tls = tls);
+    /// Who vouches for the fleet, as far as we know.
+    pub fn authorities(&self) -> Arc<[CertificateDer<'static>]> {
+        self.with(|shown| Arc::clone(&shown.authorities))
+    }
+
+    /// Shows what `papers` hold from now on.
+    pub(super) fn show(&self, papers: &Papers) {
+        self.with(|shown| {
+            shown.tls = Arc::clone(&papers.tls);
+            shown.authorities = papers.authorities.as_slice().into();
+        });
     }
 
     /// Notes which authorities vouch for the fleet, as an answer says.

@@ -156,7 +156,7 @@ impl Renewal {
     }
 
     fn adopt(&mut self, papers: Papers) {
-        self.tls.show(Arc::clone(&papers.tls));
+        self.tls.show(&papers);
         self.papers = papers;
     }
 

@@ -3,9 +3,12 @@
 
 use data_encoding::HEXLOWER;
 use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::seal;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::AGGREGATOR_NAME;
-use rcgen::{CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
+use rcgen::{
+    CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType, SigningKey as _,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -97,6 +100,15 @@ impl Circle {
     /// SHA-256 of the presented certificate's DER, in hex: what a join token pins.
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.oldest.certificate)
+    }
+
+    /// `object`, JSON, with the signature of the one whom every probe knows: the one that signs the gateway's certificate.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Certificate`] where it can't be signed.
+    pub fn seal(&self, object: Vec<u8>) -> Result<Vec<u8>, AuthorityError> {
+        let signature = self.oldest.issuer.key().sign(&seal::message(&object))?;
+        Ok(seal::seal(object, &signature))
     }
 
     fn signer(&self) -> &Signer {

@@ -1,8 +1,12 @@
 //! How one authority follows another.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use axum::http::StatusCode;
 use nines_shared::id::ProbeId;
+use nines_shared::seal;
 use nines_shared::wire::{ASSIGNMENT_PATH, AUTHORITIES_HEADER, MAX_AUTHORITIES};
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::fixture::Door;
 use crate::control::{Answer, Command};
@@ -42,6 +46,38 @@ async fn while_one_authority_follows_another_both_are_believed_and_nobody_is_shu
     assert_eq!(after.renewed().await.1.matches("BEGIN CERTIFICATE").count(), 1);
     let mut anew = door.connect(Some(&next)).await.unwrap();
     assert_eq!(anew.get(ASSIGNMENT_PATH).await.status, StatusCode::OK, "by the second authority alone");
+}
+
+/// Whether the authority `certificate` signed what `body` says.
+fn is_signed_by(body: &[u8], certificate: &CertificateDer<'_>) -> bool {
+    let sealed = seal::open(body).unwrap();
+    let (_rest, parsed) = X509Certificate::from_der(certificate).unwrap();
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, parsed.public_key().subject_public_key.data.to_vec());
+    key.verify(&sealed.message, &sealed.signature).is_ok()
+}
+
+#[tokio::test]
+async fn an_assignment_is_signed_by_the_authority_that_every_probe_knows() {
+    let door = Door::open().await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
+    let first = door.authority.circle().presented().clone();
+    assert!(is_signed_by(&connection.get(ASSIGNMENT_PATH).await.body, &first));
+    door.command(Command::RotateAuthority).await.unwrap();
+    let answer = connection.get(ASSIGNMENT_PATH).await;
+    assert!(is_signed_by(&answer.body, &first), "not every probe knows the second yet");
+    let mut changed = answer.body.to_vec();
+    let place = changed.windows(4).position(|bytes| bytes == b"shop").unwrap();
+    changed[place] = b'S';
+    assert!(!is_signed_by(&changed, &first));
+
+    door.command(retire(1, true)).await.unwrap();
+    door.invite("eu-west", "eu-west-1", "again").await;
+    let again = door.join("again").await.1.unwrap();
+    let mut connection = door.connect(Some(&again.identity)).await.unwrap();
+    let second = door.authority.circle().presented().clone();
+    let answer = connection.get(ASSIGNMENT_PATH).await;
+    assert!(is_signed_by(&answer.body, &second) && !is_signed_by(&answer.body, &first));
 }
 
 #[tokio::test]
