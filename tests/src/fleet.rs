@@ -103,6 +103,11 @@ impl Fleet {
         Self::joined(Seats::on_loopback(regions), checks, sink, settings)
     }
 
+    /// Like [`Fleet::set`], with each process in its place.
+    pub fn seated_with(seats: Seats, checks: &str, sink: &Sink, settings: &str) -> Self {
+        Self::joined(seats, checks, sink, settings)
+    }
+
     fn joined(seats: Seats, checks: &str, sink: &Sink, settings: &str) -> Self {
         let folder = TempDir::new().expect("there is room for a temporary folder");
         let home = seats.aggregator.host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address);

@@ -2,11 +2,14 @@
 //!
 //! A probe's fault is ours to mend and never a customer's outage. One incident for each probe says every sign that there is.
 
+use nines_shared::id::ProbeId;
 use nines_shared::time::{Span, Timestamp};
 use nines_shared::wire::{Health, MAX_CLOCK_OFFSET_MS};
 use serde::{Deserialize, Serialize};
 
+use super::measured::Measured;
 use super::silence::silent_since;
+use super::{Incident, Subject};
 use crate::words;
 
 /// How long a probe must complain before it is an incident, in ms.
@@ -82,6 +85,16 @@ pub struct Patient<'a> {
     pub alone_since: Option<Timestamp>,
     /// What the open incident about it says.
     pub known: &'a [Ailment],
+}
+
+/// What the incident about `probe` says of it, of those that are `open`; nothing where there is none, or one that was recorded
+/// before incidents said which sign.
+pub fn on_record<'i>(open: &'i [Incident], probe: &ProbeId) -> &'i [Ailment] {
+    let is_theirs = |incident: &&Incident| matches!(&incident.subject, Subject::Probe(id) if id == probe);
+    match open.iter().find(is_theirs).and_then(|incident| incident.scene.measured.as_ref()) {
+        Some(Measured::Probe(ailments)) => ailments,
+        Some(_) | None => &[],
+    }
 }
 
 /// Whether `health` is a complaint that makes an ailment where it lasts.

@@ -21,6 +21,7 @@ use super::pages::PageError;
 use super::view::Standing;
 use super::view::probe::Life;
 use crate::incident::Incident;
+use crate::incident::ailment::{Ailment, on_record};
 use crate::store::{incidents, probes};
 use crate::uptime::percentile::Percentiles;
 use crate::uptime::slo::{self, Budget};
@@ -277,14 +278,18 @@ struct ProbeNow {
     seen_at: Option<Timestamp>,
     joined_at: Timestamp,
     certificate_until: Timestamp,
+    /// What the open incident about it says.
+    ailments: Vec<Ailment>,
     health: Health,
 }
 
 pub(super) async fn probes(State(web): State<Web>) -> Response {
     let now = web.running.clock.now();
-    let found = web.running.store.read(probes::list).await.map_err(PageError::from);
-    let probe = |probe: probes::ProbeRecord| ProbeNow {
+    let read = |conn: &rusqlite::Connection| Ok((probes::list(conn)?, incidents::open(conn)?));
+    let found = web.running.store.read(read).await.map_err(PageError::from);
+    let probe = |probe: probes::ProbeRecord, open: &[Incident]| ProbeNow {
         state: Life::of(&probe, now).code(),
+        ailments: on_record(open, &probe.id).to_vec(),
         probe: probe.id,
         region: probe.region,
         seen_at: probe.seen_at,
@@ -292,7 +297,10 @@ pub(super) async fn probes(State(web): State<Web>) -> Response {
         certificate_until: probe.certificate_until,
         health: probe.health,
     };
-    answer(found.map(|all| Probes { schema: "nines.probes/1", now, probes: all.into_iter().map(probe).collect() }))
+    answer(found.map(|(all, open)| {
+        let probes = all.into_iter().map(|one| probe(one, &open)).collect();
+        Probes { schema: "nines.probes/1", now, probes }
+    }))
 }
 
 /// Why there is no answer.

@@ -111,7 +111,7 @@ async fn index_page(web: &Web, headers: &HeaderMap) -> Result<String, PageError>
     let (open, probes) = web.running.store.read(|conn| Ok((incidents::open(conn)?, probes::list(conn)?))).await?;
     let subjects = Subjects::of(&fleet);
     let incidents = open.iter().rev().take(MAX_OPEN).map(|open| incident::card(open, &subjects, now)).collect();
-    let probes = probe::rows(&probes, &names, now);
+    let probes = probe::rows(&probes, &open, &names, now);
     let page = Overview { shade, headline, lead, incidents, groups, probes };
     let silences = web.silences(&fleet, headers, now).await?;
     let silences = silences.iter().map(|(silence, may)| SilenceLine::of(silence, &Zone::utc(), *may, now)).collect();

@@ -1,7 +1,7 @@
 //! PURE: hides what nobody may read in what a target sent back: the check's own secrets, and the target's.
 //!
 //! A target may echo a request. So evidence is searched for every secret that the check uses, as it is and as
-//! it may come back: percent-encoded, in base64, escaped in JSON or HTML. What a field's name tells of
+//! it may come back: percent-encoded, in base64 alone or within a longer text, escaped in JSON or HTML. What a field's name tells of
 //! (`set-cookie`, `x-api-key`, …) is hidden whoever made it. Only samples that failed pay for it.
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
@@ -13,7 +13,10 @@ use super::Look;
 use super::secrets::{MIN_BYTES, REDACTED};
 
 /// The most forms of secrets that are searched for; a check has a handful.
-const MAX_FORMS: usize = 512;
+const MAX_FORMS: usize = 1_024;
+
+/// A shorter secret is not looked for within longer texts in base64: what is left of it there may be anybody's.
+const MIN_BYTES_WITHIN: usize = 9;
 
 /// How much of a header's value is looked at. More than is kept, so that a secret is seen whole.
 pub(super) const RAW_VALUE_BYTES: usize = 4 * MAX_EVIDENCE_VALUE_LEN;
@@ -89,6 +92,11 @@ impl Forms {
         let form = percent.replace("%20", "+");
         self.0.extend([json, html.replace('\'', "&#39;"), html, lower, form, percent, clean(secret, secret.len())]);
         self.0.extend(base64_of(secret));
+        if MIN_BYTES_WITHIN <= secret.len() {
+            self.0.extend(base64_within(secret));
+        }
+        let every_byte = secret.bytes().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
+        self.0.extend([every_byte.to_ascii_lowercase(), every_byte]);
         self.0.push(secret.to_owned());
     }
 
@@ -215,6 +223,22 @@ fn without_logins(text: &str) -> String {
 
 fn base64_of(text: &str) -> [String; 3] {
     [BASE64.encode(text.as_bytes()), BASE64_NOPAD.encode(text.as_bytes()), BASE64URL_NOPAD.encode(text.as_bytes())]
+}
+
+/// What of `text` comes out the same in base64 wherever it stands in a longer one: a header that is sent back whole. What
+/// shares a group of four with its neighbours is not of it, which leaves two bytes at either end.
+fn base64_within(text: &str) -> Vec<String> {
+    // By how many bytes of a group stand before it.
+    let skipped = [0, 2, 3];
+    let mut forms = Vec::new();
+    for (before, skip) in skipped.into_iter().enumerate() {
+        let shifted = [&[0; 3][..before], text.as_bytes()].concat();
+        let whole = shifted.len() / 3 * 4;
+        for encoding in [BASE64_NOPAD, BASE64URL_NOPAD] {
+            forms.push(encoding.encode(&shifted)[skip..whole].to_owned());
+        }
+    }
+    forms
 }
 
 fn percent_encoded(text: &str) -> String {

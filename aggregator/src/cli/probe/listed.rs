@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use super::super::table::{self, Align};
-use crate::incident::ailment::CLONED_FOR_MS;
+use crate::incident::Incident;
+use crate::incident::ailment::{Ailment, CLONED_FOR_MS, Sign, on_record};
 use crate::incident::silence::SILENT_AFTER_MS;
 use crate::store::probes::{self, InvitationRow, ProbeRecord};
-use crate::store::{StoreError, authorities};
+use crate::store::{StoreError, authorities, incidents};
 use crate::words;
 
 const DAY_MS: i64 = 86_400_000;
@@ -52,6 +53,8 @@ struct Shown {
     /// … and whether that is the one that signs now: only then it knows all that vouch for the fleet.
     knows_newest_authority: bool,
     cloned: Option<Span>,
+    /// What the open incident about it says.
+    ailments: Vec<Ailment>,
     health: Health,
 }
 
@@ -69,6 +72,10 @@ enum State {
     Cloned,
     /// None of its canaries answers.
     NoCanary,
+    /// It says of itself, or others show, that its word is worth little.
+    Faulty,
+    /// Its clock is off.
+    Clock,
     /// Its certificate has ended.
     Ended,
     /// It was shut out.
@@ -76,7 +83,8 @@ enum State {
 }
 
 impl State {
-    fn of(probe: &ProbeRecord, now: Timestamp) -> Self {
+    fn of(probe: &ProbeRecord, ailments: &[Ailment], now: Timestamp) -> Self {
+        let shows = |sign| ailments.iter().any(|ailment| ailment.sign == sign);
         let is_cloned = probe.cloned.is_some_and(|span| now.since(span.to) < CLONED_FOR_MS);
         match probe.seen_at {
             _ if probe.revoked_at.is_some() => Self::Revoked,
@@ -85,6 +93,8 @@ impl State {
             None => Self::New,
             Some(seen_at) if SILENT_AFTER_MS <= now.since(seen_at) => Self::Silent,
             Some(_) if probe.health.canaries_ok == Some(false) => Self::NoCanary,
+            Some(_) if shows(Sign::Faulty) => Self::Faulty,
+            Some(_) if shows(Sign::Clock) => Self::Clock,
             Some(_) => Self::Joined,
         }
     }
@@ -96,6 +106,8 @@ impl State {
             Self::Silent => "silent",
             Self::Cloned => "cloned",
             Self::NoCanary => "canaries",
+            Self::Faulty => "faulty",
+            Self::Clock => "clock",
             Self::Ended => "ended",
             Self::Revoked => "revoked",
         }
@@ -117,20 +129,8 @@ impl Listed {
     /// What the store says.
     pub(super) fn read(conn: &Connection, now: Timestamp) -> Result<Self, StoreError> {
         let newest = authorities::all(conn)?.last().map_or(0, |row| row.no);
-        let shown = |probe: ProbeRecord| Shown {
-            state: State::of(&probe, now),
-            certificate_days: probe.certificate_until.since(now).div_euclid(DAY_MS),
-            knows_newest_authority: probe.authority == newest,
-            probe: probe.id,
-            region: probe.region,
-            seen_at: probe.seen_at,
-            joined_at: probe.joined_at,
-            revoked_at: probe.revoked_at,
-            certificate_until: probe.certificate_until,
-            authority: probe.authority,
-            cloned: probe.cloned,
-            health: probe.health,
-        };
+        let open = incidents::open(conn)?;
+        let shown = |probe: ProbeRecord| Shown::of(probe, &open, newest, now);
         let is_open = |row: &InvitationRow| row.used_at.is_none() && now < row.expires_at;
         let invited = |row: InvitationRow| Invited { probe: row.probe, region: row.region, expires_at: row.expires_at };
         Ok(Self {
@@ -157,6 +157,26 @@ impl Listed {
 }
 
 impl Shown {
+    /// `probe`, of which the `open` incidents may tell; `newest` is the authority that signs now.
+    fn of(probe: ProbeRecord, open: &[Incident], newest: u32, now: Timestamp) -> Self {
+        let ailments = on_record(open, &probe.id).to_vec();
+        Self {
+            state: State::of(&probe, &ailments, now),
+            certificate_days: probe.certificate_until.since(now).div_euclid(DAY_MS),
+            knows_newest_authority: probe.authority == newest,
+            probe: probe.id,
+            region: probe.region,
+            seen_at: probe.seen_at,
+            joined_at: probe.joined_at,
+            revoked_at: probe.revoked_at,
+            certificate_until: probe.certificate_until,
+            authority: probe.authority,
+            cloned: probe.cloned,
+            ailments,
+            health: probe.health,
+        }
+    }
+
     fn row(&self, now: Timestamp) -> [String; 9] {
         let health = &self.health;
         let nothing = || "–".to_owned();
@@ -185,6 +205,8 @@ impl Shown {
         }
         let health = &self.health;
         let counted = |count: u64, what: &str| (0 < count).then(|| format!("{count} {what}"));
+        let ailing = self.ailments.iter().filter(|_| matches!(self.state, State::Faulty | State::Clock));
+        let ailing = ailing.map(|ailment| detail(&ailment.words));
         let notes = [
             (self.state == State::Ended).then(|| {
                 format!(
@@ -210,7 +232,7 @@ impl Shown {
                 format!("its version can't read {}; a later one can", unread.join(", "))
             }),
         ];
-        notes.into_iter().flatten().map(|note| format!("{}: {note}", self.probe)).collect()
+        notes.into_iter().flatten().chain(ailing).map(|note| format!("{}: {note}", self.probe)).collect()
     }
 }
 
@@ -248,6 +270,8 @@ fn left(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incident::Subject;
+    use crate::incident::measured::Measured;
 
     const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 
@@ -278,14 +302,14 @@ mod tests {
 
     #[test]
     fn a_probe_has_one_word_and_the_worst_one_counts() {
-        let word = |change: fn(&mut ProbeRecord)| State::of(&probe(change), NOW).word();
+        let word = |change: fn(&mut ProbeRecord)| State::of(&probe(change), &[], NOW).word();
         assert_eq!(word(|_| {}), "joined");
         assert_eq!(word(|probe| probe.seen_at = None), "new");
         assert_eq!(word(|probe| probe.seen_at = Some(NOW.plus_ms(-SILENT_AFTER_MS))), "silent");
         assert_eq!(word(|probe| probe.health.canaries_ok = Some(false)), "canaries");
         assert_eq!(word(|probe| probe.cloned = Some(Span::new(NOW, NOW))), "cloned");
         let long_ago = Span::new(NOW.plus_ms(-2 * CLONED_FOR_MS), NOW.plus_ms(-CLONED_FOR_MS));
-        assert_eq!(State::of(&probe(|probe| probe.cloned = Some(long_ago)), NOW), State::Joined);
+        assert_eq!(State::of(&probe(|probe| probe.cloned = Some(long_ago)), &[], NOW), State::Joined);
         assert_eq!(word(|probe| probe.certificate_until = NOW), "ended");
         assert_eq!(word(|probe| probe.revoked_at = Some(NOW)), "revoked");
     }
@@ -299,20 +323,7 @@ mod tests {
             probe.health.dropped = 7;
             probe.health.unread = vec!["shop-quic".parse().unwrap()];
         });
-        listed.probes.push(Shown {
-            state: State::of(&one, NOW),
-            probe: one.id,
-            region: one.region,
-            seen_at: one.seen_at,
-            joined_at: one.joined_at,
-            revoked_at: None,
-            certificate_until: one.certificate_until,
-            certificate_days: 29,
-            authority: 1,
-            knows_newest_authority: false,
-            cloned: None,
-            health: one.health,
-        });
+        listed.probes.push(Shown::of(one, &[], 2, NOW));
         let text = anstream::adapter::strip_str(&listed.drawn()).to_string();
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 80, "{widest}:\n{text}");
@@ -329,5 +340,23 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_probe_whose_word_differs_from_all_others_is_marked_and_told_why() {
+        let of = |sign, words: &str| {
+            let ailment = Ailment { sign, since: NOW, words: words.to_owned() };
+            let probe = probe(|_| {});
+            let mut incident = crate::alert::plan::tests::incident();
+            incident.subject = Subject::Probe(probe.id.clone());
+            incident.scene.measured = Some(Measured::Probe(vec![ailment]));
+            Shown::of(probe, &[incident], 1, NOW)
+        };
+        let odd = of(Sign::Faulty, "it says the contrary of every other region");
+        assert_eq!(odd.state.word(), "faulty");
+        assert_eq!(odd.notes(NOW), ["eu-west-1: it says the contrary of every other region"]);
+        assert_eq!(of(Sign::Clock, "its clock is off by 2000 ms").state.word(), "clock");
+        let stranger = Shown::of(probe(|probe| probe.id = "eu-west-2".parse().unwrap()), &[], 1, NOW);
+        assert_eq!((stranger.state.word(), stranger.notes(NOW).len()), ("joined", 0));
     }
 }

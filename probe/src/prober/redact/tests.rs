@@ -32,6 +32,22 @@ fn a_secret_is_hidden_in_whatever_form_it_comes_back() {
 }
 
 #[test]
+fn a_header_that_comes_back_whole_in_base64_gives_no_more_than_its_ends_away() {
+    const TOKEN: &str = "t0k3n/of+the=shop";
+    let secrets = secrets("https://shop.example/", &[("Authorization", &format!("Bearer {TOKEN}"))]);
+    for before in ["Bearer ", "x-said: Bearer ", "Authorization: Bearer "] {
+        for encoding in [BASE64, BASE64_NOPAD, BASE64URL_NOPAD] {
+            let hidden = secrets.hidden(&encoding.encode(format!("{before}{TOKEN}\r\n").as_bytes()));
+            let (head, tail) = hidden.split_once("[secret]").unwrap_or_else(|| panic!("{before}: {hidden}"));
+            let left = encoding.encode(before.as_bytes()).len() + encoding.encode(b"\r\n").len() + 8;
+            assert!(head.len() + tail.len() <= left, "{before}: {hidden}");
+        }
+    }
+    assert_eq!(secrets.hidden("%74%30%6B%33%6E%2F%6F%66%2B%74%68%65%3D%73%68%6F%70"), "[secret]");
+    assert_eq!(secrets.hidden("%74%30%6b%33%6e%2f%6f%66%2b%74%68%65%3d%73%68%6f%70"), "[secret]");
+}
+
+#[test]
 fn a_credential_is_a_secret_without_its_scheme_and_a_cookie_without_its_name() {
     let secrets =
         secrets("https://shop.example/", &[("Authorization", "Bearer t0k3n"), ("Cookie", "a=sid1; b=\"sid2\"")]);
