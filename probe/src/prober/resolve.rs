@@ -9,6 +9,7 @@
     reason = "other crates' enums are open; what they add falls to the general reason"
 )]
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use nines_shared::sample::{Phase, Reason};
 use tokio::time::timeout;
 
 use super::Vantage;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 
 /// The most addresses of one name that are tried where one is enough.
 pub(crate) const MAX_ADDRESSES: usize = 8;
@@ -218,11 +219,16 @@ pub(crate) fn of_lookup(error: &NetError, name: &str, family: Family) -> Failure
         NetError::Dns(error) => theirs(Reason::DnsRcode, &error.to_string()),
         NetError::Timeout => theirs(Reason::DnsTimeout, "no answer from the machine's resolvers"),
         NetError::Proto(error) => theirs(Reason::DnsMalformed, &error.to_string()),
-        _ => {
-            let detail = format!("{name}: the machine's own resolvers can't be asked: {error}");
-            Failure::ours(Reason::NoRoute, Phase::Resolve, detail)
-        }
+        NetError::Io(error) => match failure::our_own(error, Phase::Resolve) {
+            Some(ours) => Failure { detail: unasked(name, &ours.detail), ..ours },
+            None => Failure::ours(Reason::NoRoute, Phase::Resolve, unasked(name, error)),
+        },
+        _ => Failure::ours(Reason::NoRoute, Phase::Resolve, unasked(name, error)),
     }
+}
+
+fn unasked(name: &str, why: impl Display) -> String {
+    format!("{name}: the machine's own resolvers can't be asked: {why}")
 }
 
 /// Why `vantage` can't contact `address`, if it can't.
@@ -235,4 +241,22 @@ pub(crate) fn refusal_of(vantage: &Vantage, address: IpAddr) -> Option<Failure> 
         let detail = format!("{address} can't be reached from source_address {source}, which is of the other family");
         Failure::ours(Reason::SourceAddress, Phase::Resolve, detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn inv_5_a_resolver_that_we_can_not_ask_is_our_own_fault_and_says_which() {
+        for (raw, reason) in [(24, Reason::Resources), (101, Reason::NoRoute), (111, Reason::NoRoute)] {
+            let error = NetError::from(io::Error::from_raw_os_error(raw));
+            let failure = of_lookup(&error, "shop.example", Family::Any);
+            assert_eq!((failure.reason, failure.phase), (reason, Phase::Resolve), "{raw}");
+            assert_eq!(failure.outcome, nines_shared::sample::Outcome::Inconclusive, "{raw}");
+            assert!(failure.detail.starts_with("shop.example: the machine's own resolvers can't be asked: "));
+        }
+    }
 }

@@ -1,5 +1,10 @@
 //! Chains that lack a certificate, which the target's own says where to get.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{RData, RecordType};
 use nines_shared::address::AddressRule;
 use rcgen::CustomExtension;
 
@@ -77,15 +82,30 @@ async fn a_file_that_does_not_come_changes_nothing() {
 
 #[tokio::test]
 async fn inv_10_an_address_that_the_rule_forbids_is_never_asked_for_a_certificate() {
-    let (target, mut peers) = targets::telling_peers().await;
+    let came = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&came);
+    let target = targets::serving_at("127.0.0.2:0", move |stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move { drop(stream) }
+    })
+    .await;
     let ca = Authority::new("ours");
     let between = Authority::between("between", &ca, 2100);
-    let address = format!("http://127.0.0.2:{}/x", target.port());
     // The target is at 127.0.0.1, which is all that may be contacted.
     let rule = AddressRule::new(vec!["127.0.0.1/32".parse().unwrap()], Vec::new());
-    let prober = Prober::new(Vantage { rule, ..Vantage::default() });
-    let asked = question(showing(alone(&between, &address)).await, &ca);
-    let seen = prober.run(&check(Question::Tls(Box::new(asked)), LONG_MS), TRACE).await;
-    assert_eq!(verdict(&seen), down(Reason::TlsUnknownIssuer, Phase::Tls), "{seen:?}");
-    assert!(peers.try_recv().is_err());
+    let elsewhere = dns::udp(|question| {
+        let own = question.queries[0].query_type == RecordType::A;
+        vec![dns::with(question, if own { vec![RData::A(A::new(127, 0, 0, 2))] } else { Vec::new() })]
+    })
+    .await;
+    let mut prober = names::resolving_at(elsewhere);
+    prober.vantage.rule = rule;
+    for host in ["127.0.0.2", "ca.example"] {
+        let address = format!("http://{host}:{}/x", target.port());
+        let asked = question(showing(alone(&between, &address)).await, &ca);
+        let seen = prober.run(&check(Question::Tls(Box::new(asked)), LONG_MS), TRACE).await;
+        assert_eq!(verdict(&seen), down(Reason::TlsUnknownIssuer, Phase::Tls), "{seen:?}");
+        assert!(seen.detail.as_ref().unwrap().contains("127.0.0.2 is not a public address"), "{seen:?}");
+        assert_eq!(came.load(Ordering::SeqCst), 0, "{host}");
+    }
 }
