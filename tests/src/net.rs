@@ -28,10 +28,14 @@ pub enum Line {
     Resetting,
     /// Some of them vanish: [`LOST_OF_100`].
     Lossy,
+    /// The router answers that it can't reach the host …
+    HostUnreachable,
+    /// … or its network.
+    NetUnreachable,
 }
 
 impl Line {
-    const ALL: [Self; 3] = [Self::Broken, Self::Resetting, Self::Lossy];
+    const ALL: [Self; 5] = [Self::Broken, Self::Resetting, Self::Lossy, Self::HostUnreachable, Self::NetUnreachable];
 
     /// The router's set of the pairs of hosts that it happens to.
     const fn set(self) -> &'static str {
@@ -39,6 +43,8 @@ impl Line {
             Self::Broken => "broken",
             Self::Resetting => "resetting",
             Self::Lossy => "lossy",
+            Self::HostUnreachable => "host_unreachable",
+            Self::NetUnreachable => "net_unreachable",
         }
     }
 
@@ -47,6 +53,8 @@ impl Line {
         match self {
             Self::Broken => "drop".to_owned(),
             Self::Resetting => "reject with tcp reset".to_owned(),
+            Self::HostUnreachable => "reject with icmp host-unreachable".to_owned(),
+            Self::NetUnreachable => "reject with icmp net-unreachable".to_owned(),
             Self::Lossy => format!("numgen random mod 100 < {LOST_OF_100} drop"),
         }
     }
@@ -167,6 +175,16 @@ impl Host {
     /// Does `act` on this host: sockets and processes that it makes are the host's for their lives.
     pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         self.space.within(act)
+    }
+
+    /// From now on this host has a route of `kind` to `to`, such as `unreachable`.
+    pub fn route(&self, kind: &str, to: &Self) {
+        self.space.run("ip", &["route", "add", kind, &to.address.to_string()], "");
+    }
+
+    /// Takes the route away again.
+    pub fn unroute(&self, kind: &str, to: &Self) {
+        self.space.run("ip", &["route", "del", kind, &to.address.to_string()], "");
     }
 
     /// A listener on a free port of this host.

@@ -125,6 +125,8 @@ fn of_connect_where(error: &io::Error, to: SocketAddr, bound: bool, routed: impl
         ErrorKind::InvalidInput if bound => Failure::ours(Reason::SourceAddress, Phase::Connect, detail),
         _ => match our_own(error, Phase::Connect) {
             Some(ours) => Failure { detail, ..ours },
+            // A route that swallows what goes there (EINVAL), and whatever else a kernel says of one.
+            None if !routed() => Failure::ours(Reason::NoRoute, Phase::Connect, detail),
             None => Failure::ours(Reason::Internal, Phase::Connect, detail),
         },
     }
@@ -164,6 +166,7 @@ mod tests {
             (raw(ENOMEM), true, ours, Reason::Resources),
             (kind(ErrorKind::InvalidInput), true, ours, Reason::SourceAddress),
             (kind(ErrorKind::Other), true, ours, Reason::Internal),
+            (kind(ErrorKind::Other), false, ours, Reason::NoRoute),
         ];
         for (error, routed, outcome, reason) in table {
             let failure = of_connect_where(&error, to, true, || routed);
