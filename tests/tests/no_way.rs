@@ -1,4 +1,5 @@
-//! A target that can't be reached, by the kernel's own word: a router's answer is the target's fault, a route that we lack is ours.
+//! A target that can't be reached, by the kernel's own word: a router's answer is the target's fault, a route that we
+//! lack is ours.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 

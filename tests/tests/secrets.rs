@@ -1,5 +1,5 @@
-//! A secret reaches the probes that need it, and nothing else that anybody can read: real processes that log all they can, a
-//! target that sends everything back, and a search through all that is left.
+//! A secret reaches the probes that need it, and nothing else that anybody can read: real processes that log all they
+//! can, a target that sends everything back, and a search through all that is left.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 
@@ -68,8 +68,8 @@ fn percent(text: &str) -> String {
     })
 }
 
-/// What of `secret` would give it away, in whatever form: as it is, as JSON and HTML write it, percent-encoded in two ways, and
-/// in base64 wherever in a longer text it stands.
+/// What of `secret` would give it away, in whatever form: as it is, as JSON and HTML write it, percent-encoded in two
+/// ways, and in base64 wherever in a longer text it stands.
 fn forms(secret: &str) -> Vec<String> {
     let sparing = secret.bytes().fold(String::new(), |mut out, byte| {
         match byte {

@@ -1,8 +1,8 @@
 //! `[aggregator] target_min_interval`: how often the whole fleet may ask one host and port.
 //!
-//! PURE: sums over checks and regions what [`nines_shared::check::Pace`] says of one of each, at its worst. A fleet that means
-//! to ask its own service oftener says so by the key; one that says nothing can't become a burden to a stranger by
-//! mistake.
+//! PURE: sums over checks and regions what [`nines_shared::check::Pace`] says of one of each, at its worst. A fleet
+//! that means to ask its own service oftener says so by the key; one that says nothing can't become a burden to a
+//! stranger by mistake.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What is wrong with a probe: (what it told, when it was heard, what others say, now) → signs.
 //!
-//! A probe's fault is ours to mend and never a customer's outage. One incident for each probe says every sign that there is.
+//! A probe's fault is ours to mend and never a customer's outage. One incident for each probe says every sign that
+//! there is.
 
 use nines_shared::id::ProbeId;
 use nines_shared::time::{Span, Timestamp};
@@ -87,8 +88,8 @@ pub struct Patient<'a> {
     pub known: &'a [Ailment],
 }
 
-/// What the incident about `probe` says of it, of those that are `open`; nothing where there is none, or one that was recorded
-/// before incidents said which sign.
+/// What the incident about `probe` says of it, of those that are `open`; nothing where there is none, or one that was
+/// recorded before incidents said which sign.
 pub fn on_record<'i>(open: &'i [Incident], probe: &ProbeId) -> &'i [Ailment] {
     let is_theirs = |incident: &&Incident| matches!(&incident.subject, Subject::Probe(id) if id == probe);
     match open.iter().find(is_theirs).and_then(|incident| incident.scene.measured.as_ref()) {

@@ -1,7 +1,8 @@
 //! PURE: which checks of an assignment this machine refuses, since they would ask one target too often.
 //!
-//! The probe's own file has the last word: an aggregator that was stolen, or that somebody made a slip in, can't turn its
-//! probes on a stranger. A refused check's slots are told as `inconclusive: too_often`; none is skipped in silence.
+//! The probe's own file has the last word: an aggregator that was stolen, or that somebody made a slip in, can't turn
+//! its probes on a stranger. A refused check's slots are told as `inconclusive: too_often`; none is skipped in
+//! silence.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use nines_shared::check::{Check, Pace, gap_ms};
 use nines_shared::duration::Shown;
 use nines_shared::id::CheckId;
 
-/// Those of `checks` that `pace` does not let run beside the others, and why. The check with the smaller id goes first, so
-/// that the same are refused in whatever order they were assigned.
+/// Those of `checks` that `pace` does not let run beside the others, and why. The check with the smaller id goes
+/// first, so that the same are refused in whatever order they were assigned.
 pub(super) fn refused(checks: &[Arc<Check>], pace: Pace) -> BTreeMap<CheckId, String> {
     let mut in_order: Vec<&Arc<Check>> = checks.iter().collect();
     in_order.sort_by(|one, other| one.id.cmp(&other.id));

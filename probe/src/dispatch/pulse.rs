@@ -1,9 +1,9 @@
 //! Is it us? Whether this process stood still while a check waited for its target.
 //!
-//! A task wakes at every beat and notes how late it was: a machine that is overloaded, frozen, throttled or asleep wakes
-//! it late, and everything else with it. What was lost within a sample is the difference of two readings, so a check costs
-//! two atomic loads and a look at the clock, twice. Limit: what is shorter than a beat may go unnoticed, and a sample's own phases stay as they were
-//! measured.
+//! A task wakes at every beat and notes how late it was: a machine that is overloaded, frozen, throttled or asleep
+//! wakes it late, and everything else with it. What was lost within a sample is the difference of two readings, so a
+//! check costs two atomic loads and a look at the clock, twice. Limit: what is shorter than a beat may go unnoticed,
+//! and a sample's own phases stay as they were measured.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,8 +52,8 @@ impl Pulse {
         }
     }
 
-    /// ms lost so far, with what the beat that is due by now is late. It grows while the process lives, but for a beat that is
-    /// noted between the two loads.
+    /// ms lost so far, with what the beat that is due by now is late. It grows while the process lives, but for a
+    /// beat that is noted between the two loads.
     pub(super) fn lost_ms(&self) -> i64 {
         let overdue = micros(self.born.elapsed()).saturating_sub(self.due_us.load(Ordering::Relaxed));
         i64::try_from((self.lost_us.load(Ordering::Relaxed) + overdue) / 1_000).unwrap_or(i64::MAX)

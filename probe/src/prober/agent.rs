@@ -1,4 +1,5 @@
-//! Who a probe says that it is: the `user-agent` of everything that goes out over HTTP, but where a check names its own.
+//! Who a probe says that it is: the `user-agent` of everything that goes out over HTTP, but where a check names its
+//! own.
 //!
 //! Whoever finds it in a log should learn what asks there and whom to write to. The contact is the operator's, from the
 //! probe's own file; the product has none of its own that could speak for them.

@@ -1,8 +1,8 @@
 //! PURE: hides what nobody may read in what a target sent back: the check's own secrets, and the target's.
 //!
-//! A target may echo a request. So evidence is searched for every secret that the check uses, as it is and as
-//! it may come back: percent-encoded, in base64 alone or within a longer text, escaped in JSON or HTML. What a field's name tells of
-//! (`set-cookie`, `x-api-key`, …) is hidden whoever made it. Only samples that failed pay for it.
+//! A target may echo a request. So evidence is searched for every secret that the check uses, as it is and as it may
+//! come back: percent-encoded, in base64 alone or within a longer text, escaped in JSON or HTML. What a field's name
+//! tells of (`set-cookie`, `x-api-key`, …) is hidden whoever made it. Only samples that failed pay for it.
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
 use nines_shared::check::{HttpQuestion, Question};
@@ -225,8 +225,8 @@ fn base64_of(text: &str) -> [String; 3] {
     [BASE64.encode(text.as_bytes()), BASE64_NOPAD.encode(text.as_bytes()), BASE64URL_NOPAD.encode(text.as_bytes())]
 }
 
-/// What of `text` comes out the same in base64 wherever it stands in a longer one: a header that is sent back whole. What
-/// shares a group of four with its neighbours is not of it, which leaves two bytes at either end.
+/// What of `text` comes out the same in base64 wherever it stands in a longer one: a header that is sent back whole.
+/// What shares a group of four with its neighbours is not of it, which leaves two bytes at either end.
 fn base64_within(text: &str) -> Vec<String> {
     // By how many bytes of a group stand before it.
     let skipped = [0, 2, 3];

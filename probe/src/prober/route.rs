@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 /// The port by which the way is looked up where the protocol has none.
 const DISCARD: u16 = 9;
 
-/// Whether the kernel would send from `source` to `to`. Nothing is sent: a datagram socket that is connected only looks up
-/// its way. Where no socket can be had nobody knows, and it is taken for ours: there is none.
+/// Whether the kernel would send from `source` to `to`. Nothing is sent: a datagram socket that is connected only
+/// looks up its way. Where no socket can be had nobody knows, and it is taken for ours: there is none.
 pub(super) fn is_there(to: SocketAddr, source: Option<IpAddr>) -> bool {
     let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let port = if to.port() == 0 { DISCARD } else { to.port() };

@@ -41,7 +41,8 @@ pub(super) struct Target<'q> {
 }
 
 impl<'q> Target<'q> {
-    /// The first hop of `question`, to whose origin `credentials` go; all its hops are asked by `agent` and go through `via`.
+    /// The first hop of `question`, to whose origin `credentials` go; all its hops are asked by `agent` and go
+    /// through `via`.
     pub(super) fn first(
         question: &'q HttpQuestion,
         credentials: &'q [(HeaderName, HeaderValue)],

@@ -1,5 +1,5 @@
-//! The probe's own law (INV-10), by every way out that there is: names that lead elsewhere when they are asked for again,
-//! and addresses in every spelling. A trap at a forbidden address counts who comes.
+//! The probe's own law (INV-10), by every way out that there is: names that lead elsewhere when they are asked for
+//! again, and addresses in every spelling. A trap at a forbidden address counts who comes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +54,8 @@ impl Place {
     }
 }
 
-/// A resolver by whose word every name is the first of `addresses`, asked again the second, and so on; the last for ever.
+/// A resolver by whose word every name is the first of `addresses`, asked again the second, and so on; the last for
+/// ever.
 async fn resolver(addresses: &'static [[u8; 4]]) -> SocketAddr {
     let turn = AtomicUsize::new(0);
     dns::udp(move |question| {
