@@ -38,19 +38,20 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::running::Running;
-use answer::Refused;
+pub use answer::Refused;
 use asks::Desk;
 use assignment::Assignments;
 use authority::{Authority, AuthorityError};
 use known::Known;
 use lease::Leases;
 pub use limits::Limits;
+pub use peer::Peer;
 use quota::Quotas;
 use tls::Tls;
 
-/// What every request shares.
+/// What every request shares: the door without its sockets, which knows who asks.
 #[derive(Debug)]
-struct Gateway {
+pub struct Gateway {
     running: Running,
     authority: Arc<Authority>,
     limits: Limits,
@@ -76,19 +77,7 @@ pub async fn run(
     limits: Limits,
 ) -> Result<(), AuthorityError> {
     let tls = Tls::new(authority.clone(), running.clock.clone())?;
-    let gateway = Gateway {
-        authority,
-        known: Known::default(),
-        assignments: Assignments::default(),
-        desk: Desk::new(&running),
-        leases: Leases::default(),
-        quotas: Quotas::default(),
-        began: running.clock.now(),
-        at_work: Semaphore::new(limits.batches_at_work),
-        limits,
-        running,
-    };
-    let gateway = Arc::new(gateway);
+    let gateway = Arc::new(Gateway::new(running, authority, limits));
     // Before anybody asks: whoever shared a region before we were away shares it now.
     if let Err(error) = assignment::learn(&gateway).await {
         tracing::error!(%error, "sharing.not_read");
@@ -96,6 +85,24 @@ pub async fn run(
     let serving = door::serve(listener, tls, router(gateway.clone()), &gateway.limits, &gateway.running);
     tokio::join!(serving, assignment::mind(&gateway));
     Ok(())
+}
+
+impl Gateway {
+    /// One that has heard nobody yet.
+    pub fn new(running: Running, authority: Arc<Authority>, limits: Limits) -> Self {
+        Self {
+            authority,
+            known: Known::default(),
+            assignments: Assignments::default(),
+            desk: Desk::new(&running),
+            leases: Leases::default(),
+            quotas: Quotas::default(),
+            began: running.clock.now(),
+            at_work: Semaphore::new(limits.batches_at_work),
+            limits,
+            running,
+        }
+    }
 }
 
 fn router(gateway: Arc<Gateway>) -> Router {

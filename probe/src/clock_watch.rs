@@ -78,7 +78,7 @@ impl ClockWatch {
 impl Offset {
     /// From our time `now` when the answer came, and `theirs` when it was written: halfway, as NTP has it
     /// (RFC 5905, §8).
-    fn of(now: Timestamp, round_trip_ms: i64, theirs: Timestamp) -> Self {
+    pub fn of(now: Timestamp, round_trip_ms: i64, theirs: Timestamp) -> Self {
         let uncertainty_ms = round_trip_ms / 2 + round_trip_ms % 2;
         Self { offset_ms: now.plus_ms(-round_trip_ms / 2).since(theirs), uncertainty_ms }
     }
@@ -86,8 +86,10 @@ impl Offset {
 
 /// What is known of the offset. `lead` is wall clock minus monotonic clock, in ms: it moves only where
 /// somebody moves the wall clock.
+///
+/// Pure: what the clocks say comes in as arguments.
 #[derive(Debug)]
-struct Track {
+pub struct Track {
     /// The lead when the offset was last known …
     lead: i64,
     /// … and the offset then.
@@ -97,12 +99,13 @@ struct Track {
 }
 
 impl Track {
-    fn new(lead: i64) -> Self {
+    /// Believes the wall clock as it stands.
+    pub fn new(lead: i64) -> Self {
         Self { lead, offset_ms: 0, measured: None, doubted: false }
     }
 
     /// Whether the wall clock can be believed, now that its lead is `lead`.
-    fn observe(&mut self, lead: i64) -> bool {
+    pub fn observe(&mut self, lead: i64) -> bool {
         let offset_ms = self.offset_ms.saturating_add(lead.saturating_sub(self.lead));
         if !self.doubted && MAX_CLOCK_OFFSET_MS < offset_ms.saturating_abs() {
             self.doubted = true;
@@ -112,7 +115,7 @@ impl Track {
     }
 
     /// A measurement vaguer than the limit could neither accuse nor acquit, so it is not used.
-    fn measure(&mut self, lead: i64, offset: Offset) {
+    pub fn measure(&mut self, lead: i64, offset: Offset) {
         if MAX_CLOCK_OFFSET_MS < offset.uncertainty_ms {
             return;
         }

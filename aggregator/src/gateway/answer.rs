@@ -10,11 +10,13 @@ use crate::store::StoreError;
 
 /// A refusal and its status. A 4xx says that the request is wrong, a 5xx that we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) status: StatusCode,
-    pub(super) refusal: Refusal,
+pub struct Refused {
+    /// A 4xx or a 5xx.
+    pub status: StatusCode,
+    /// The body of the answer.
+    pub refusal: Refusal,
     /// When to come again, in seconds, where that is known.
-    pub(super) again_s: Option<u64>,
+    pub again_s: Option<u64>,
 }
 
 impl Refused {

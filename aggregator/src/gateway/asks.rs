@@ -41,15 +41,25 @@ pub(super) async fn asks(
 ) -> Result<Response, Refused> {
     peer.stands(&gateway.running).await?;
     let (running, desk) = (&gateway.running, &gateway.desk);
-    desk.confirm(running).listens(&peer.probe, &peer.region, running.clock.now());
-    let new = || {
-        let now = running.clock.now();
-        let asks = desk.confirm(running).asked(&peer.probe, asked.have, now);
-        (!asks.is_empty()).then_some(Asks { asks, now })
-    };
+    gateway.listens(&peer);
+    let new = || gateway.asked(&peer, asked.have);
     match long_poll::until_new(desk.made.subscribe(), asked.wait_ms, &running.stop, new).await {
         Some(asks) => Ok(Json(asks).into_response()),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+impl Gateway {
+    /// Notes that `peer` waits to be asked.
+    pub fn listens(&self, peer: &Peer) {
+        self.desk.confirm(&self.running).listens(&peer.probe, &peer.region, self.running.clock.now());
+    }
+
+    /// What `peer` is asked now, of what is numbered after `have`; `None` where that is nothing.
+    pub fn asked(&self, peer: &Peer, have: u64) -> Option<Asks> {
+        let now = self.running.clock.now();
+        let asks = self.desk.confirm(&self.running).asked(&peer.probe, have, now);
+        (!asks.is_empty()).then_some(Asks { asks, now })
     }
 }
 

@@ -66,15 +66,25 @@ async fn store(
     let decoded = decoding.await.map_err(|_panicked| Refused::later("internal", "the batch could not be read"))?;
     let (bytes, batch) = decoded?;
     *cost = Cost { samples: batch.samples.len(), bytes };
-    let rules = gateway.known.rules(&gateway.running).await?;
-    let health = batch.health.clone();
-    let now = gateway.running.clock.now();
-    let samples = admission::admit(batch, (&peer.probe, &peer.region), &rules, now)?;
     drop(at_work);
-    let count = samples.len();
-    let inserted = commit(gateway, peer, samples, health).await?;
-    count_in(gateway, inserted);
-    Ok(Json(Ack { samples: count, stored: inserted.stored, now: gateway.running.clock.now() }))
+    Ok(Json(gateway.deliver(peer, batch).await?))
+}
+
+impl Gateway {
+    /// Takes in what `peer` sent. Once it answers, all of it is committed and synced, or none of it counts (INV-2).
+    ///
+    /// # Errors
+    /// Why it is not taken: a 4xx where it never will be as it is, a 5xx where the sender is to come again.
+    pub async fn deliver(&self, peer: &Peer, batch: Batch) -> Result<Ack, Refused> {
+        let rules = self.known.rules(&self.running).await?;
+        let health = batch.health.clone();
+        let now = self.running.clock.now();
+        let samples = admission::admit(batch, (&peer.probe, &peer.region), &rules, now)?;
+        let count = samples.len();
+        let inserted = commit(self, peer, samples, health).await?;
+        count_in(self, inserted);
+        Ok(Ack { samples: count, stored: inserted.stored, now: self.running.clock.now() })
+    }
 }
 
 /// One commit: the samples, how the probe is, and that it still is a probe of the fleet.

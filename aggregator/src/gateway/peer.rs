@@ -18,15 +18,15 @@ use crate::store::certificates::{self, Standing};
 
 /// The probe that a certificate of our authority names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Peer {
+pub struct Peer {
     /// Its id: the certificate's CN.
-    pub(super) probe: ProbeId,
+    pub probe: ProbeId,
     /// Its region: the certificate's OU.
-    pub(super) region: RegionId,
+    pub region: RegionId,
     /// SHA-256 of the certificate.
-    pub(super) sha256: [u8; 32],
+    pub sha256: [u8; 32],
     /// The first instant at which the certificate is not good any more.
-    pub(super) until: Timestamp,
+    pub until: Timestamp,
 }
 
 impl Peer {
