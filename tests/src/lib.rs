@@ -13,6 +13,7 @@ pub mod process;
 pub mod real;
 pub mod relay;
 pub mod seen;
+pub mod sim;
 pub mod simulated;
 pub mod sink;
 pub mod target;
