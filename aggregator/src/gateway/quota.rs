@@ -6,7 +6,7 @@
 //! places for batches at work. A probe of 10,000 checks a minute that delivers a backlog at the pace of
 //! [`nines_shared::wire::DRAIN_PACE`] never meets any of these limits.
 //!
-//! Accounts are [`Account`] and [`Quota`], which are pure; [`Quotas`] keeps one for each probe that has shown its
+//! Accounts are `Account` and `Quota`, which are pure; `Quotas` keeps one for each probe that has shown its
 //! certificate, so there are as many as probes.
 
 mod account;
