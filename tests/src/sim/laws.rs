@@ -21,6 +21,8 @@ use super::probe::{Identity, identity};
 use super::world::World;
 use crate::dice::Dice;
 pub use letters::{inv_6_after_a_start, inv_6_one_open};
+pub use reports::inv_8_what_comes_late_is_noticed;
+pub use verdicts::inv_5_nothing_is_said_by_a_clock_that_is_off;
 
 /// What a law comes to.
 pub type Law = Result<(), String>;

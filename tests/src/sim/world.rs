@@ -167,6 +167,7 @@ impl World {
         }
         self.now = self.plan.end();
         self.close();
+        self.broken.take().map_or(Ok(()), Err)?;
         laws::all(self)
     }
 

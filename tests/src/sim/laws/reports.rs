@@ -8,7 +8,7 @@ use nines::store::{outbox, reports};
 use serde_json::Value;
 
 use super::Law;
-use crate::sim::aggregator::Aggregator;
+use crate::sim::aggregator::{Aggregator, Did};
 use crate::sim::world::World;
 
 /// All that the aggregator says to people, a line each: incidents with their logs, letters, frozen reports.
@@ -53,6 +53,19 @@ pub(super) fn inv_8_frozen_reports_stay_and_no_percentage_is_rounded_up(world: &
     match world.aggregator.read(life::all_due).first() {
         Some((kept, due)) => Err(format!("INV-8: {} was restated, and still there is: {due}", kept.month)),
         None => Ok(()),
+    }
+}
+
+/// INV-8: a month that can be restated was said to be due before.
+///
+/// # Errors
+/// Which was not.
+pub fn inv_8_what_comes_late_is_noticed(did: Option<&Did>, is_due: bool) -> Law {
+    match did {
+        Some(Did::Kept(report)) if !is_due => {
+            Err(format!("INV-8: {} has other figures by now, and nothing was said to be due", report.0.month))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

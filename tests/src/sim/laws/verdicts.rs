@@ -3,6 +3,7 @@
 use nines::uptime::{Accounts, ServiceAssessment, ServiceRecord, Verdict};
 use nines_shared::sample::{Outcome, Sample, SampleKind};
 use nines_shared::time::{Span, Timestamp};
+use nines_shared::wire::MAX_CLOCK_OFFSET_MS;
 
 use super::Law;
 use super::spans::{held_by, uncovered, union, without};
@@ -51,6 +52,25 @@ fn slots(check: &nines::uptime::CheckRecord, window: Span) -> i64 {
         Some(version.check.regions.iter().map(of_region).sum::<i64>())
     });
     versions.sum()
+}
+
+/// INV-5: a probe whose clock is off, and which could know, says nothing of the target.
+///
+/// # Errors
+/// What it says.
+pub fn inv_5_nothing_is_said_by_a_clock_that_is_off(world: &World, probe: usize, sample: &Sample) -> Law {
+    let host = &world.probes[probe];
+    let measured = host.life.as_ref().is_some_and(|life| life.heard != Timestamp::MIN);
+    // Where the aggregator's own clock is ever off, what it measured is no measure.
+    let theirs = world.plan.troubles.iter().any(|trouble| matches!(trouble.fault, Fault::AggregatorClock(_)));
+    let is_off = MAX_CLOCK_OFFSET_MS < host.ills.clock_ms.abs();
+    if is_off && measured && !theirs && sample.outcome != Outcome::Inconclusive {
+        return Err(format!(
+            "INV-5: {} says {} with a clock off by {} ms",
+            host.name, sample.outcome, host.ills.clock_ms
+        ));
+    }
+    Ok(())
 }
 
 /// When the service was one of `verdicts`.

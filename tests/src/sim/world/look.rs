@@ -4,6 +4,7 @@ use nines_probe::schedule::{Action, Due};
 use nines_shared::sample::{Outcome, Reason, Sample};
 use nines_shared::time::Timestamp;
 
+use super::super::laws;
 use super::super::plan::TIMEOUT_MS;
 use super::super::truth::Sight;
 use super::{OfProbe, World};
@@ -91,6 +92,8 @@ impl World {
         if let Some(life) = &mut host.life {
             life.schedule.ended(&sample.check, sample.outcome, wall);
         }
+        let kept = laws::inv_5_nothing_is_said_by_a_clock_that_is_off(self, probe, &sample);
+        self.keep(kept);
         self.story.trace(self.now, &self.probes[probe].name, || seen(&sample));
         self.take(probe, sample);
         self.plan_a_look(probe);

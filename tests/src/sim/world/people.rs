@@ -1,13 +1,17 @@
 //! What people and the world around the aggregator do: restarts, reloads, silences, maintenance, channels, months.
 
+use std::collections::BTreeSet;
+
 use nines::alert::backoff;
 use nines::definition::Maintenance;
+use nines::report::life;
 use nines::store::outbox::{Attempt, Letter};
 use nines::store::silences::{Scope, Silence};
 use nines::uptime::calendar;
 use nines_shared::time::{Span, Timestamp};
 
 use super::super::aggregator::{Act, Did};
+use super::super::laws;
 use super::{Event, World};
 
 /// How often in a hundred a channel that is up accepts nothing …
@@ -144,9 +148,13 @@ impl World {
     pub(super) fn close(&mut self) {
         self.evaluate();
         self.follow();
-        let months: Vec<String> = self.ledger.kept.iter().map(|(kept, _)| kept.month.clone()).collect();
+        let due = self.aggregator.read(life::all_due);
+        let months: BTreeSet<String> = self.ledger.kept.iter().map(|(kept, _)| kept.month.clone()).collect();
         for month in months {
+            let is_due = due.iter().any(|(kept, _)| kept.month == month);
             let did = self.act(Act::Restate(month));
+            let kept = laws::inv_8_what_comes_late_is_noticed(did.as_ref(), is_due);
+            self.keep(kept);
             self.keep_report(did);
         }
         self.evaluate();
