@@ -17,6 +17,8 @@ pub mod story;
 pub mod truth;
 pub mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use ledger::Sums;
 use plan::Plan;
 use world::World;
@@ -62,7 +64,9 @@ impl Run {
 /// Lives the world of `seed`, with faults for `days`; tells every batch too, where `trace`.
 pub fn run(seed: u64, days: u32, trace: bool) -> Run {
     let mut world = World::new(Plan::drawn(seed, days), trace);
-    let broken = world.live().err();
+    // A panic is told like a law that broke: with the story that leads there.
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let broken = lived.unwrap_or_else(|_why| Err("it panicked; standard error says where".to_owned())).err();
     let incidents = laws::incidents(&world);
     Run {
         story: world.story.text().to_owned(),

@@ -130,9 +130,8 @@ impl Aggregator {
         let (known, number) = (Arc::clone(peers), authority.circle().presenting());
         store.write_blocking(move |tx| join(tx, &known, number, now)).expect("probes can join");
         drop(store);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made");
         Self {
-            runtime,
+            runtime: runtime(),
             house,
             authority,
             fleets: fleets.to_vec(),
@@ -180,6 +179,8 @@ impl Aggregator {
         let next = self.house.path().join(format!("life-{}.db", self.lives));
         log_cut::copy(&self.path, &next, cut);
         self.life = None;
+        // What the process was about to do dies with it.
+        self.runtime = runtime();
         std::fs::remove_file(&self.path).expect("the old file can be removed");
         self.path = next;
         cut.is_none()
@@ -243,6 +244,10 @@ impl Aggregator {
         self.peers.iter().for_each(|peer| gateway.listens(peer));
         self.life = Some(Life { desk: Desk::new(&file, now), running, gateway, fleet: sender, ticked: now });
     }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be made")
 }
 
 fn join(tx: &Transaction<'_>, peers: &[Peer], authority: u32, now: Timestamp) -> Result<(), StoreError> {

@@ -114,12 +114,8 @@ pub fn inv_1_2_after_a_start(world: &World) -> Law {
 /// the one that is owed is there.
 fn inv_3_any_order_of_arrival_gives_the_same_store(world: &World) -> Law {
     let here = world.aggregator.read(samples::content_digest);
-    let mut batches: Vec<_> = world
-        .ledger
-        .journal
-        .iter()
-        .filter(|entry| matches!(&entry.act, Act::Batch(_, batch) if !batch.samples.is_empty()))
-        .collect();
+    let journal = &world.ledger.journal;
+    let mut batches: Vec<_> = world.ledger.taken.iter().map(|place| &journal[*place]).collect();
     let mut dice = Dice::of(!world.plan.seed);
     for _ in 0..batches.len() / 10 {
         batches.push(batches[dice.index(batches.len())]);
@@ -128,7 +124,7 @@ fn inv_3_any_order_of_arrival_gives_the_same_store(world: &World) -> Law {
         batches.swap(last, dice.index(last + 1));
     }
     let mut other = Aggregator::new(&world.plan.fleets, &world.peers, world.plan.life.from);
-    let definitions = world.ledger.journal.iter().filter(|entry| matches!(entry.act, Act::Start(_) | Act::Load(_)));
+    let definitions = journal.iter().filter(|entry| matches!(entry.act, Act::Start(_) | Act::Load(_)));
     for entry in definitions.chain(batches) {
         // By the clock of the end, at which nothing is from the future.
         let now = if matches!(entry.act, Act::Batch(..)) { world.theirs() } else { entry.now };

@@ -7,7 +7,7 @@ use nines::store::outbox::Letter;
 use nines::store::reports::Kept;
 use nines_shared::sample::Sample;
 
-use super::aggregator::Entry;
+use super::aggregator::{Act, Did, Entry};
 use super::probe::{Identity, identity};
 
 /// The books of a world.
@@ -21,6 +21,8 @@ pub struct Ledger {
     pub acknowledged: BTreeSet<Identity>,
     /// Everything that happened to the aggregator and was not undone by a kill.
     pub journal: Vec<Entry>,
+    /// Which of those are batches with samples that were taken and not refused, by their places.
+    pub taken: Vec<usize>,
     /// Letters that a channel accepted, in order, every time.
     pub delivered: Vec<Letter>,
     /// Reports that were frozen, as they were then.
@@ -45,6 +47,16 @@ pub struct Sums {
 }
 
 impl Ledger {
+    /// `entry` happened to the aggregator, and `did` came of it.
+    pub fn enter(&mut self, entry: Entry, did: &Did) {
+        if let (Act::Batch(_, batch), Did::Answered(Ok(_))) = (&entry.act, did)
+            && !batch.samples.is_empty()
+        {
+            self.taken.push(self.journal.len());
+        }
+        self.journal.push(entry);
+    }
+
     /// A probe committed `new`, and `gone` went to make room.
     pub fn commit(&mut self, new: Vec<Sample>, gone: &[Sample]) {
         for sample in new {

@@ -150,7 +150,7 @@ impl Plan {
         let probe = dice.index(self.probes.len());
         // Ahead by less than the calm at the end: what is from the future is taken once it is not.
         let off_ms = [-2 * DAY_MS, -HOUR_MS, -5_000, 700, 3_000, 20_000, HOUR_MS, 6 * HOUR_MS][dice.index(8)];
-        let drawn = if self.fair { dice.below(9) } else { dice.below(23) };
+        let drawn = if self.fair { dice.below(9) } else { dice.below(25) };
         match drawn {
             0 | 1 => Fault::AggregatorKilled,
             2 => Fault::AggregatorSlow,
@@ -165,7 +165,7 @@ impl Plan {
             13 | 14 => Fault::Offline(probe),
             // Fewer than a quorum lie: always the same one.
             15 | 16 => Fault::Liar(0),
-            17 => Fault::ProbeClock(probe, off_ms),
+            17 | 23 | 24 => Fault::ProbeClock(probe, off_ms),
             // Never past the end of a month and what is waited for then: that is a row of its own in docs/RELIABILITY.md.
             18 => Fault::AggregatorClock(off_ms.clamp(-HOUR_MS, HOUR_MS)),
             19 => Fault::Local(self.probes[probe]),

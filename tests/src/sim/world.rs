@@ -51,8 +51,8 @@ pub struct World {
     noted: u64,
     /// The fleet file in force, by its number.
     in_force: usize,
-    /// The aggregator dies with its next act.
-    doomed: bool,
+    /// The aggregator dies soon.
+    doom: Option<Doom>,
     slow: u32,
     off_ms: i64,
     channels_down: [u32; 2],
@@ -62,6 +62,17 @@ pub struct World {
     carry_noted: bool,
     flights: u64,
     broken: Option<String>,
+}
+
+/// With which of its acts the aggregator dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doom {
+    /// With whatever it does next.
+    Anyhow,
+    /// With the next look of its evaluator.
+    Looking,
+    /// With the first look after something came late: what is only there is not looked at again by itself.
+    LookingBack { came: bool },
 }
 
 /// What happens at an instant. A probe's own events name the process that they belong to.
@@ -136,7 +147,7 @@ impl World {
             events: BTreeMap::new(),
             noted: 0,
             in_force: 0,
-            doomed: false,
+            doom: None,
             slow: 0,
             off_ms: 0,
             channels_down: [0; 2],
@@ -233,18 +244,18 @@ impl World {
     /// Something happens to the aggregator, which lives. `None` where it dies of it before anybody gets an answer.
     fn act(&mut self, act: Act) -> Option<Did> {
         let entry = Entry { now: self.theirs(), act };
-        if !self.doomed {
+        if !self.dies_of(&entry.act) {
             let did = self.aggregator.act(&entry);
-            self.ledger.journal.push(entry);
+            self.ledger.enter(entry, &did);
             return Some(did);
         }
-        self.doomed = false;
+        self.doom = None;
         let did = self.aggregator.act_before_a_kill(&entry);
         let dice = &mut self.dice;
         let whole = self.aggregator.kill(|sides| dice.index(sides));
         self.ledger.sums.kills += 1;
         if whole {
-            self.ledger.journal.push(entry);
+            self.ledger.enter(entry, &did);
         } else {
             self.ledger.sums.undone += 1;
         }
@@ -253,10 +264,27 @@ impl World {
         (whole && self.dice.happens(50)).then_some(did)
     }
 
+    fn dies_of(&mut self, act: &Act) -> bool {
+        let late = |batch: &Batch| {
+            let old = |sample: &Sample| 2 * self.plan.interval_ms < self.theirs().since(sample.started_at);
+            batch.samples.iter().any(old)
+        };
+        match (self.doom, act) {
+            (None, _) => false,
+            (Some(Doom::Anyhow), _) | (Some(Doom::Looking | Doom::LookingBack { came: true }), Act::Tick(_)) => true,
+            (Some(Doom::LookingBack { came: false }), Act::Batch(_, batch)) => {
+                let came = late(batch);
+                self.doom = Some(Doom::LookingBack { came });
+                false
+            }
+            (Some(Doom::Looking | Doom::LookingBack { .. }), _) => false,
+        }
+    }
+
     fn start_aggregator(&mut self) {
         let entry = Entry { now: self.theirs(), act: Act::Start(self.in_force) };
-        self.aggregator.act(&entry);
-        self.ledger.journal.push(entry);
+        let did = self.aggregator.act(&entry);
+        self.ledger.enter(entry, &did);
         self.looked = self.now;
         self.story.tell(self.now, "aggregator", "begins");
         let kept = laws::inv_1_2_after_a_start(self).and_then(|()| laws::inv_6_after_a_start(self));

@@ -61,8 +61,11 @@ fn slots(check: &nines::uptime::CheckRecord, window: Span) -> i64 {
 pub fn inv_5_nothing_is_said_by_a_clock_that_is_off(world: &World, probe: usize, sample: &Sample) -> Law {
     let host = &world.probes[probe];
     let measured = host.life.as_ref().is_some_and(|life| life.heard != Timestamp::MIN);
-    // Where the aggregator's own clock is ever off, what it measured is no measure.
-    let theirs = world.plan.troubles.iter().any(|trouble| matches!(trouble.fault, Fault::AggregatorClock(_)));
+    // While the aggregator's own clock is off, and until it was asked again, what it measured is no measure.
+    let theirs = world.plan.troubles.iter().any(|trouble| {
+        let until = trouble.span.to.plus_ms(world.plan.interval_ms);
+        matches!(trouble.fault, Fault::AggregatorClock(_)) && Span::new(trouble.span.from, until).contains(world.now)
+    });
     let is_off = MAX_CLOCK_OFFSET_MS < host.ills.clock_ms.abs();
     if is_off && measured && !theirs && sample.outcome != Outcome::Inconclusive {
         return Err(format!(

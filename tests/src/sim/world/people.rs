@@ -12,7 +12,7 @@ use nines_shared::time::{Span, Timestamp};
 
 use super::super::aggregator::{Act, Did};
 use super::super::laws;
-use super::{Event, World};
+use super::{Doom, Event, World};
 
 /// How often in a hundred a channel that is up accepts nothing …
 const REFUSED_PERCENT: u64 = 10;
@@ -26,7 +26,8 @@ const MONTHS: [&str; 5] = ["2026-10", "2026-11", "2026-12", "2027-01", "2027-02"
 impl World {
     /// The aggregator's process begins again; where the kill had not struck yet, it strikes now.
     pub(super) fn revive(&mut self) {
-        if self.doomed {
+        if self.doom.is_some() {
+            self.doom = Some(Doom::Anyhow);
             self.act(Act::Follow);
         }
         if !self.aggregator.lives() {

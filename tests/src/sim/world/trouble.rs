@@ -1,7 +1,7 @@
 //! Faults strike, and are mended.
 
 use super::super::plan::Fault;
-use super::World;
+use super::{Doom, World};
 
 impl World {
     /// A fault begins, or is mended.
@@ -33,7 +33,11 @@ impl World {
                 self.probes[probe].ills.clock_ms += if begins { by_ms } else { -by_ms };
                 self.look_anew(probe);
             }
-            Fault::AggregatorKilled if begins => self.doomed = self.aggregator.lives(),
+            Fault::AggregatorKilled if begins => {
+                let dooms = [Doom::Anyhow, Doom::Looking, Doom::LookingBack { came: false }];
+                let doom = dooms[self.dice.index(dooms.len())];
+                self.doom = self.aggregator.lives().then_some(doom);
+            }
             Fault::AggregatorKilled => self.revive(),
             Fault::AggregatorSlow => more(&mut self.slow),
             Fault::AggregatorClock(by_ms) => self.off_ms += if begins { by_ms } else { -by_ms },
