@@ -208,6 +208,11 @@ impl Aggregator {
         self.read(|conn| outbox::next(conn, LOOKED_AT))
     }
 
+    /// The number of the letter that was written last.
+    pub fn last_letter(&self) -> i64 {
+        self.read(|conn| Ok(conn.query_row("SELECT coalesce(max(no), 0) FROM outbox", [], |row| row.get(0))?))
+    }
+
     /// How many asks its process has made.
     pub fn asks_made(&self) -> u64 {
         self.life.as_ref().map_or(0, |life| life.running.counters.asks_made.get())

@@ -26,6 +26,8 @@ use super::story::Story;
 use crate::dice::Dice;
 use nines_probe::schedule::Due;
 
+/// What is older than this many intervals is farther back than the evaluator looks by itself.
+const LATE_INTERVALS: i64 = 8;
 /// How often a report is asked whether it is complete, in ms.
 const MONTHS_MS: i64 = 3_600_000;
 
@@ -69,8 +71,8 @@ pub struct World {
 enum Doom {
     /// With whatever it does next.
     Anyhow,
-    /// With the next look of its evaluator.
-    Looking,
+    /// With the first look of its evaluator that writes letters.
+    Telling,
     /// With the first look after something came late: what is only there is not looked at again by itself.
     LookingBack { came: bool },
 }
@@ -249,8 +251,13 @@ impl World {
             self.ledger.enter(entry, &did);
             return Some(did);
         }
-        self.doom = None;
+        let (told, telling) = (self.aggregator.last_letter(), self.doom == Some(Doom::Telling));
         let did = self.aggregator.act_before_a_kill(&entry);
+        if telling && self.aggregator.last_letter() == told {
+            self.ledger.enter(entry, &did);
+            return Some(did);
+        }
+        self.doom = None;
         let dice = &mut self.dice;
         let whole = self.aggregator.kill(|sides| dice.index(sides));
         self.ledger.sums.kills += 1;
@@ -266,18 +273,18 @@ impl World {
 
     fn dies_of(&mut self, act: &Act) -> bool {
         let late = |batch: &Batch| {
-            let old = |sample: &Sample| 2 * self.plan.interval_ms < self.theirs().since(sample.started_at);
+            let old = |sample: &Sample| LATE_INTERVALS * self.plan.interval_ms < self.theirs().since(sample.started_at);
             batch.samples.iter().any(old)
         };
         match (self.doom, act) {
             (None, _) => false,
-            (Some(Doom::Anyhow), _) | (Some(Doom::Looking | Doom::LookingBack { came: true }), Act::Tick(_)) => true,
+            (Some(Doom::Anyhow), _) | (Some(Doom::Telling | Doom::LookingBack { came: true }), Act::Tick(_)) => true,
             (Some(Doom::LookingBack { came: false }), Act::Batch(_, batch)) => {
                 let came = late(batch);
                 self.doom = Some(Doom::LookingBack { came });
                 false
             }
-            (Some(Doom::Looking | Doom::LookingBack { .. }), _) => false,
+            (Some(Doom::Telling | Doom::LookingBack { .. }), _) => false,
         }
     }
 

@@ -34,7 +34,7 @@ impl World {
                 self.look_anew(probe);
             }
             Fault::AggregatorKilled if begins => {
-                let dooms = [Doom::Anyhow, Doom::Looking, Doom::LookingBack { came: false }];
+                let dooms = [Doom::Anyhow, Doom::Telling, Doom::LookingBack { came: false }];
                 let doom = dooms[self.dice.index(dooms.len())];
                 self.doom = self.aggregator.lives().then_some(doom);
             }
