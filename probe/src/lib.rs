@@ -11,6 +11,7 @@ pub mod identity;
 pub mod link;
 pub mod probe_file;
 pub mod prober;
+mod root_servers;
 pub mod schedule;
 pub mod service_manager;
 pub mod spool;

@@ -195,6 +195,13 @@ impl Look<'_> {
             Ok(Err(failure)) => Some(failure),
             Err(_elapsed) => Some(record.timed_out(question)),
         };
+        let failure = match failure {
+            Some(failure) if Resolver::may_be_to_blame(question, &failure) => {
+                record.settle(failure.clone());
+                Some(self.prober.resolver.or_to_blame(failure).await)
+            }
+            failure => failure,
+        };
         let mut failure = must_fail::turned(check.must_fail.as_ref(), failure, record.last_phase());
         // Only a sample that is not up pays for them.
         let secrets = LazyCell::new(|| redact::Forms::of(self, question));

@@ -1,19 +1,14 @@
 //! Asking canaries, all at once; the first answer is enough.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{CANARY_TIMEOUT, Canary};
-
-/// A question for the root's name servers, which every resolver can answer: RFC 1035 §4.1. The first two
-/// bytes are the id.
-const QUESTION: [u8; 17] = [0, 0, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
-/// The bit of the third byte that tells a reply from a question.
-const REPLY: u8 = 0x80;
+use crate::root_servers;
 
 /// Whether any of `list` answers within [`CANARY_TIMEOUT`].
 pub(super) async fn any(list: &[Canary], source: Option<IpAddr>) -> bool {
@@ -32,7 +27,7 @@ pub(super) async fn any(list: &[Canary], source: Option<IpAddr>) -> bool {
 async fn one(canary: Canary, source: Option<IpAddr>) -> io::Result<()> {
     match canary {
         Canary::Tcp(to) => connect(to, source).await,
-        Canary::Dns(to) => question(to, source).await,
+        Canary::Dns(to) => root_servers::ask(to, source).await.map(drop),
     }
 }
 
@@ -42,20 +37,4 @@ async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<()> {
         socket.bind(SocketAddr::new(source, 0))?;
     }
     socket.connect(to).await.map(drop)
-}
-
-async fn question(to: SocketAddr, source: Option<IpAddr>) -> io::Result<()> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind(SocketAddr::new(source.unwrap_or(any), 0)).await?;
-    socket.connect(to).await?;
-    let mut packet = QUESTION;
-    aws_lc_rs::rand::fill(&mut packet[..2]).map_err(io::Error::other)?;
-    socket.send(&packet).await?;
-    let mut reply = [0; 512];
-    loop {
-        let length = socket.recv(&mut reply).await?;
-        if QUESTION.len() <= length && reply[..2] == packet[..2] && reply[2] & REPLY != 0 {
-            return Ok(());
-        }
-    }
 }

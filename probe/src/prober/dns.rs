@@ -11,7 +11,7 @@ mod judge;
 mod present;
 mod servers;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
 use nines_shared::check::{DnsQuestion, DnsServer, DnsServers, RecordType};
@@ -21,9 +21,6 @@ use super::failure::Failure;
 use super::record::Record;
 use super::{Look, resolve};
 use exchange::{Peer, Query, Reply};
-
-/// The port that DNS servers listen on.
-const PORT: u16 = 53;
 
 /// Asks `question` once.
 pub(crate) async fn ask(look: &Look<'_>, question: &DnsQuestion, record: &mut Record) -> Result<(), Failure> {
@@ -94,7 +91,7 @@ fn machine_server(look: &Look<'_>) -> Result<DnsServer, Failure> {
         let detail = "the check names no server and the machine has no resolver of its own";
         Failure::ours(Reason::Unsupported, Phase::Resolve, detail)
     })?;
-    Ok(DnsServer::Udp(SocketAddr::new(first, PORT)))
+    Ok(DnsServer::Udp(first))
 }
 
 /// Whether a server that the check names by address passes the rule. Those of HTTPS are held against it as

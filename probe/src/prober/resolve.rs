@@ -9,13 +9,17 @@
     reason = "other crates' enums are open; what they add falls to the general reason"
 )]
 
+mod doubt;
+
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ProtocolConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -41,7 +45,8 @@ pub(crate) struct Resolver {
 #[derive(Debug)]
 struct System {
     resolver: Box<TokioResolver>,
-    first: Option<IpAddr>,
+    /// Where its servers are asked, in the machine's order.
+    servers: Vec<SocketAddr>,
 }
 
 impl Resolver {
@@ -58,8 +63,12 @@ impl Resolver {
     }
 
     /// The machine's first resolver: whom a DNS check asks that names no server.
-    pub(crate) fn first_server(&self) -> Option<IpAddr> {
-        self.system.as_ref().ok()?.first
+    pub(crate) fn first_server(&self) -> Option<SocketAddr> {
+        self.servers().first().copied()
+    }
+
+    fn servers(&self) -> &[SocketAddr] {
+        self.system.as_ref().map_or(&[], |system| &system.servers)
     }
 
     /// `name`, ready to be asked for.
@@ -82,9 +91,13 @@ fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<System, Ne
     options.attempts = 1;
     options.num_concurrent_reqs = 1;
     options.use_hosts_file = ResolveHosts::Never;
-    let first = config.name_servers.first().map(|server| server.ip);
+    let port =
+        |connection: &ConnectionConfig| matches!(connection.protocol, ProtocolConfig::Udp).then_some(connection.port);
+    let over_udp =
+        |server: &NameServerConfig| Some(SocketAddr::new(server.ip, server.connections.iter().find_map(port)?));
+    let servers = config.name_servers.iter().filter_map(over_udp).collect();
     let resolver = TokioResolver::builder_with_config(config, Default::default()).with_options(options).build()?;
-    Ok(System { resolver: Box::new(resolver), first })
+    Ok(System { resolver: Box::new(resolver), servers })
 }
 
 /// The addresses that one family's question gave, as the server ordered them.

@@ -107,6 +107,7 @@ const NEXT: &[(Reason, &str)] = &[
     (Reason::Stalled, "the probe's machine stood still: see its load, its limits of CPU, its host"),
     (Reason::Clock, "set this machine's clock: `timedatectl`"),
     (Reason::Canary, "this machine's own network fails: see its uplink"),
+    (Reason::Resolver, "see this machine's own resolver, named above: `dig . NS`"),
     (Reason::Unsupported, "see the detail above; a newer version may be able to"),
     (Reason::TlsLegacy, "let the target speak TLS 1.2 or newer; `openssl s_client` shows what it has"),
     (Reason::SecretMissing, "put the secret where the check looks for it, readable by whoever runs this"),

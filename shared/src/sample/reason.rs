@@ -242,6 +242,8 @@ reasons! {
     Clock = "clock",
     /// The probe can't reach its own canaries.
     Canary = "canary",
+    /// The probe's own resolver is silent, or fails at every name.
+    Resolver = "resolver",
     /// The probe can't run a check of this kind.
     Unsupported = "unsupported",
     /// The target speaks only what this prober does not: TLS before 1.2, or signatures by SHA-1.

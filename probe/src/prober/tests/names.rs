@@ -1,9 +1,10 @@
 //! From names to connections: resolution, the rule on every address, and addresses in turn.
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{RData, RecordType};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use nines_shared::check::MustFail;
 
 use super::super::resolve::Resolver;
 use super::targets::response;
@@ -69,20 +70,56 @@ async fn an_address_in_ipv6_clothes_is_judged_by_what_it_wears_beneath() {
     assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve), "{seen:?}");
 }
 
+/// A resolver that answers the root's question with `root` and every other with `code`; with nothing where that is `None`.
+async fn answering(root: Option<ResponseCode>, code: Option<ResponseCode>) -> Prober {
+    let answer = move |question: &Message| {
+        let code = if question.queries[0].name.is_root() { root } else { code };
+        code.map(|code| dns::coded(question, code)).into_iter().collect()
+    };
+    resolving_at(dns::udp(answer).await)
+}
+
+const CODES: [(Option<ResponseCode>, Reason); 3] = [
+    (Some(ResponseCode::ServFail), Reason::DnsServfail),
+    (Some(ResponseCode::Refused), Reason::DnsRefused),
+    (None, Reason::DnsTimeout),
+];
+
 #[tokio::test]
 async fn every_answer_that_is_no_address_has_its_reason() {
-    let table = [
-        (Some(ResponseCode::NXDomain), Reason::DnsNxdomain),
-        (Some(ResponseCode::ServFail), Reason::DnsServfail),
-        (Some(ResponseCode::Refused), Reason::DnsRefused),
-        (Some(ResponseCode::NoError), Reason::DnsNoData),
-        (None, Reason::DnsTimeout),
-    ];
-    for (code, reason) in table {
-        let answer = move |question: &_| code.map(|code| dns::coded(question, code)).into_iter().collect();
-        let seen = get_named(&resolving_at(dns::udp(answer).await), 80, SHORT_MS).await;
+    let more = [(Some(ResponseCode::NXDomain), Reason::DnsNxdomain), (Some(ResponseCode::NoError), Reason::DnsNoData)];
+    for (code, reason) in CODES.into_iter().chain(more) {
+        let prober = answering(Some(ResponseCode::NoError), code).await;
+        let seen = get_named(&prober, 80, SHORT_MS).await;
         assert_eq!(verdict(&seen), down(reason, Phase::Resolve), "{code:?}: {seen:?}");
     }
+}
+
+#[tokio::test]
+async fn inv_5_a_resolver_of_ours_that_fails_at_every_name_accuses_nobody() {
+    for (code, reason) in CODES {
+        let seen = get_named(&answering(code, code).await, 80, SHORT_MS).await;
+        assert_eq!(verdict(&seen), ours(Reason::Resolver, Phase::Resolve), "{code:?}: {seen:?}");
+        let text = seen.detail.unwrap();
+        assert!(text.starts_with("this machine's resolver 127.0.0.1:"), "{text}");
+        assert!(text.contains(&format!("seen: {reason}: ")), "{text}");
+        assert!(
+            seen.duration_us < 1_000 * SHORT_MS.unsigned_abs() + 1_000_000,
+            "our own doubt is not the target's time"
+        );
+    }
+}
+
+#[tokio::test]
+async fn inv_5_a_check_that_must_fail_earns_nothing_by_our_own_resolver() {
+    let question = Question::Http(Box::new(get("http://shop.example/")));
+    let mut draft = draft(question, SHORT_MS);
+    draft.must_fail = Some(MustFail::Anyhow);
+    let check = Check::new(draft).unwrap();
+    let seen = answering(None, None).await.run(&check, TRACE).await;
+    assert_eq!(verdict(&seen), ours(Reason::Resolver, Phase::Resolve), "{seen:?}");
+    let seen = answering(Some(ResponseCode::NoError), None).await.run(&check, TRACE).await;
+    assert_eq!(verdict(&seen), UP, "{seen:?}");
 }
 
 #[tokio::test]
