@@ -9,6 +9,7 @@ pub mod door;
 pub mod fleet;
 pub mod http;
 pub mod net;
+pub mod power;
 pub mod process;
 pub mod real;
 pub mod relay;

@@ -2,6 +2,7 @@
 //! and a target is never blamed for it.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nines_tests::disk::Disk;
@@ -130,6 +131,40 @@ fn fault_33_a_database_that_somebody_holds_makes_probes_wait_and_nobody_down() {
         let slots = fleet.planned(region, begun, free);
         assert_eq!(Some(slots.len()), usize::try_from(of_region(&report, region, "slots_expected")).ok(), "no gap");
     }
+    assert_eq!(report["services"][0]["accounts"]["down_ms"], 0, "INV-5: {report:#}");
+    no_page(&sink, "the target was well");
+}
+
+#[test]
+fn fault_34_what_is_delivered_while_backups_and_reports_are_made_is_all_taken() {
+    let (target, sink) = (Target::start(), Sink::start());
+    let mut fleet = Fleet::start(2, &checks(&target), &sink);
+    fleet.until_all_look(1);
+    let (begun, regions) = (now(), [REGIONS[0].0, REGIONS[1].0]);
+    let stored = fleet.stored();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (fleet, done) = (&fleet, &done);
+        let working = scope.spawn(move || {
+            let mut copies = 0;
+            while !done.load(Ordering::SeqCst) {
+                copies += 1;
+                fleet.run(&["backup", &format!("copy-{copies}.db"), "--config", "nines.toml"]);
+                fleet.run(&["report", "--service", SERVICE, "--from", "-24h", "--config", "nines.toml"]);
+            }
+            copies
+        });
+        until("samples are taken meanwhile", || (stored + 8 <= fleet.stored()).then_some(()));
+        until("of every region", || fleet.heard_after(begun.plus_ms(INTERVAL_MS), &regions));
+        done.store(true, Ordering::SeqCst);
+        assert!(0 < working.join().unwrap(), "a copy was made meanwhile");
+    });
+    for probe in 0..regions.len() {
+        let log = fleet.probe(probe).log();
+        assert!(!log.iter().any(|line| line.contains("uplink.not_delivered")), "{log:#?}");
+    }
+    fleet.until_all_is_delivered();
+    let report = fleet.books(begun, now());
     assert_eq!(report["services"][0]["accounts"]["down_ms"], 0, "INV-5: {report:#}");
     no_page(&sink, "the target was well");
 }
