@@ -451,6 +451,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_statement_is_prepared_once_whatever_is_bound_to_it() {
+        let (_folder, store) = store();
+        let prepared_again = |conn: &Connection| {
+            let mut statement = conn.prepare("SELECT no FROM gap WHERE why = ?1 AND from_at < ?1 LIMIT ?1")?;
+            for bound in [0, 7, 1] {
+                assert!(!statement.exists([bound])?);
+                statement.clear_bindings();
+            }
+            Ok(statement.get_status(rusqlite::StatementStatus::RePrepare))
+        };
+        assert_eq!(store.read_blocking(prepared_again).unwrap(), 0);
+        assert_eq!(store.write_blocking(move |tx| prepared_again(tx)).unwrap(), 0);
+    }
+
+    #[test]
     fn only_one_process_at_a_time_writes() {
         let (folder, store) = store();
         let path = folder.path().join("nines.db");
