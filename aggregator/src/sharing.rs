@@ -58,7 +58,7 @@ struct Member {
     shares: bool,
     /// What it said that it looks at, sorted.
     holds: Arc<[CheckId]>,
-    /// What it said that it can't read.
+    /// What it said that it can't read, sorted.
     unread: Vec<CheckId>,
 }
 
@@ -90,7 +90,7 @@ impl Sharing {
         self.members.get_mut(probe).is_some_and(|member| std::mem::replace(&mut member.ails, ails) != ails)
     }
 
-    /// `probe` can't read these checks of its assignment. Says whether that is news.
+    /// `probe` can't read these checks of its assignment, sorted. Says whether that is news.
     pub fn can_not_read(&mut self, probe: &ProbeId, unread: &[CheckId]) -> bool {
         match self.members.get_mut(probe) {
             Some(member) if member.unread != unread => {
@@ -214,7 +214,7 @@ fn is_inconclusive(health: &Health) -> bool {
 
 /// The heaviest with `check` of those who can read it; of all where nobody can.
 fn owner<'m>(sharers: &[(&'m ProbeId, &'m Member)], check: &CheckId) -> Option<(&'m ProbeId, &'m Member)> {
-    let reads = |member: &Member| !member.unread.contains(check);
+    let reads = |member: &Member| member.unread.binary_search(check).is_err();
     sharers.iter().copied().max_by_key(|(probe, member)| (reads(member), weight(probe, check), *probe))
 }
 

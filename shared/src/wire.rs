@@ -17,6 +17,8 @@
 //! vouches for the fleet. One process at a time may be a probe: another one with the same certificate is refused
 //! with 409 and `cloned` for as long as the first is heard.
 
+mod unread;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -179,7 +181,7 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<u64>,
     /// Checks of the assignment that this version of the probe can't read, so does not look at; at most [`MAX_UNREAD`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "unread::read")]
     pub unread: Vec<CheckId>,
 }
 

@@ -4,13 +4,13 @@ use axum::http::StatusCode;
 use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::sample::{Sample, detail};
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{Batch, MAX_BATCH_SAMPLES};
+use nines_shared::wire::{Batch, Health, MAX_BATCH_SAMPLES};
 
 use super::answer::Refused;
 use crate::acceptance::Acceptance;
 
-/// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all. Those that do
-/// not say who took them are `probe`'s; details are made safe to print.
+/// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all, and how the probe is. Samples
+/// that do not say who took them are `probe`'s; details are made safe to print.
 ///
 /// # Errors
 /// Why the whole batch is refused, with the index of the first sample at fault where one is.
@@ -19,7 +19,7 @@ pub(super) fn admit(
     (probe, region): (&ProbeId, &RegionId),
     rules: &Acceptance,
     now: Timestamp,
-) -> Result<Vec<Sample>, Refused> {
+) -> Result<(Vec<Sample>, Health), Refused> {
     if batch.probe != *probe {
         let message = format!("the batch is {}'s and the certificate {probe}'s", batch.probe);
         return Err(Refused::new(StatusCode::FORBIDDEN, "foreign_probe", message));
@@ -38,7 +38,10 @@ pub(super) fn admit(
             *text = detail(text);
         }
     }
-    Ok(samples)
+    let mut health = batch.health;
+    health.unread.sort_unstable();
+    health.unread.dedup();
+    Ok((samples, health))
 }
 
 /// Makes `sample` the probe's own where it does not say whose it is.
@@ -61,7 +64,7 @@ mod tests {
     use crate::acceptance::MAX_PROBE_AGE_MS;
     use crate::store::tests::{check, sample};
     use crate::uptime::CheckVersion;
-    use nines_shared::wire::{Health, MAX_FUTURE_MS};
+    use nines_shared::wire::MAX_FUTURE_MS;
 
     const NOW: Timestamp = Timestamp::from_ms(1_790_000_040_000);
 
@@ -81,7 +84,7 @@ mod tests {
 
     fn judge(batch: Batch) -> Result<Vec<Sample>, Refused> {
         let who = ("eu-west-1".parse().unwrap(), "eu-west".parse().unwrap());
-        admit(batch, (&who.0, &who.1), &rules(), NOW)
+        admit(batch, (&who.0, &who.1), &rules(), NOW).map(|(samples, _health)| samples)
     }
 
     fn batch(samples: Vec<Sample>) -> Batch {
@@ -120,6 +123,15 @@ mod tests {
     fn what_a_target_wrote_can_not_draw_on_a_terminal() {
         let loud = Sample { detail: Some("\u{1b}[2Jgone".to_owned()), ..good() };
         assert_eq!(judge(batch(vec![loud])).unwrap()[0].detail.as_deref(), Some(" [2Jgone"));
+    }
+
+    #[test]
+    fn what_a_probe_can_not_read_is_told_in_order_and_once() {
+        let unread = ["shop-b", "shop-a", "shop-b"].map(|id| id.parse().unwrap()).to_vec();
+        let told = Batch { health: Health { unread, ..Health::default() }, ..batch(Vec::new()) };
+        let who = ("eu-west-1".parse().unwrap(), "eu-west".parse().unwrap());
+        let (_samples, health) = admit(told, (&who.0, &who.1), &rules(), NOW).unwrap();
+        assert_eq!(health.unread, ["shop-a".parse().unwrap(), "shop-b".parse().unwrap()]);
     }
 
     #[test]

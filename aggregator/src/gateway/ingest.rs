@@ -77,9 +77,8 @@ impl Gateway {
     /// Why it is not taken: a 4xx where it never will be as it is, a 5xx where the sender is to come again.
     pub async fn deliver(&self, peer: &Peer, batch: Batch) -> Result<Ack, Refused> {
         let rules = self.known.rules(&self.running).await?;
-        let health = batch.health.clone();
         let now = self.running.clock.now();
-        let samples = admission::admit(batch, (&peer.probe, &peer.region), &rules, now)?;
+        let (samples, health) = admission::admit(batch, (&peer.probe, &peer.region), &rules, now)?;
         let count = samples.len();
         let inserted = commit(self, peer, samples, health).await?;
         count_in(self, inserted);
