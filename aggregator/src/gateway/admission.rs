@@ -10,7 +10,7 @@ use super::answer::Refused;
 use crate::acceptance::Acceptance;
 
 /// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all, and how the probe is. Samples
-/// that do not say who took them are `probe`'s; details are made safe to print.
+/// that do not say who took them are `probe`'s; what targets wrote is made safe to print, and evidence bounded.
 ///
 /// # Errors
 /// Why the whole batch is refused, with the index of the first sample at fault where one is.
@@ -36,6 +36,10 @@ pub(super) fn admit(
         })?;
         if let Some(text) = &mut sample.detail {
             *text = detail(text);
+        }
+        if let Some(evidence) = &mut sample.evidence {
+            evidence.bound();
+            evidence.clean();
         }
     }
     let mut health = batch.health;
@@ -64,6 +68,7 @@ mod tests {
     use crate::acceptance::MAX_PROBE_AGE_MS;
     use crate::store::tests::{check, sample};
     use crate::uptime::CheckVersion;
+    use nines_shared::sample::{Certificate, Evidence, MAX_EVIDENCE_BYTES, TlsEvidence};
     use nines_shared::wire::MAX_FUTURE_MS;
 
     const NOW: Timestamp = Timestamp::from_ms(1_790_000_040_000);
@@ -123,6 +128,20 @@ mod tests {
     fn what_a_target_wrote_can_not_draw_on_a_terminal() {
         let loud = Sample { detail: Some("\u{1b}[2Jgone".to_owned()), ..good() };
         assert_eq!(judge(batch(vec![loud])).unwrap()[0].detail.as_deref(), Some(" [2Jgone"));
+    }
+
+    #[test]
+    fn inv_9_evidence_is_bounded_and_cleaned_here_too_whatever_a_probe_makes_of_it() {
+        let loud = "\u{1b}]0;gone\u{7}";
+        let shown = Certificate { sha256: loud.to_owned(), ..Certificate::default() };
+        let tls = |chain| Some(TlsEvidence { chain, ..TlsEvidence::default() });
+        let with = |evidence| batch(vec![Sample { evidence: Some(Box::new(evidence)), ..good() }]);
+        let taken = judge(with(Evidence { tls: tls(vec![shown.clone()]), ..Evidence::default() })).unwrap();
+        let tls_taken = taken[0].evidence.as_ref().unwrap().tls.as_ref().unwrap();
+        assert_eq!(tls_taken.chain[0].sha256, " ]0;gone ");
+        let heap = Evidence { tls: tls(vec![shown; MAX_EVIDENCE_BYTES]), ..Evidence::default() };
+        let taken = judge(with(heap)).unwrap();
+        assert!(serde_json::to_vec(&taken[0].evidence).unwrap().len() <= MAX_EVIDENCE_BYTES);
     }
 
     #[test]

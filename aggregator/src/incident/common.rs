@@ -68,8 +68,8 @@ impl Aspect {
 /// The target's own certificate: whom it names, until when, and enough of its digest to tell it from another.
 fn certificate(seen: &Evidence) -> Option<String> {
     let leaf = seen.tls.as_ref()?.chain.first()?;
-    let digest: String = leaf.sha256.chars().take(16).collect();
-    // The subject is the target's word, and the target is not to be trusted with our terminals.
+    // Neither the probe's word nor the target's is to be trusted with our terminals.
+    let digest: String = leaf.sha256.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     let subject = nines_shared::sample::detail(&leaf.subject);
     Some(format!("{subject} until {} ({digest})", calendar::utc(leaf.not_after)))
 }
@@ -298,7 +298,7 @@ mod tests {
         let leaf = Certificate {
             subject: "CN=\u{1b}[31mshop".into(),
             not_after: Timestamp::from_ms(1_790_000_000_000),
-            sha256: "ab".repeat(32),
+            sha256: "\u{1b}[ab".repeat(32),
             ..Certificate::default()
         };
         let hop = Hop {

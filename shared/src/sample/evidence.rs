@@ -1,6 +1,9 @@
 //! What a target said and showed: kept beside a sample that is not `up`, for whoever has to find the cause. A sample that is
 //! `up` has its chain of certificates alone, and that only where its check has not told of it of late.
 
+mod texts;
+
+use std::io;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -63,15 +66,30 @@ impl Evidence {
             |evidence| *evidence = Self { address: evidence.address, ..Self::default() },
         ];
         for leave_out in parts {
-            if self.json_len() <= MAX_EVIDENCE_BYTES {
+            if self.fits() {
                 return;
             }
             leave_out(self);
         }
     }
 
-    fn json_len(&self) -> usize {
-        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
+    /// Whether it is at most [`MAX_EVIDENCE_BYTES`] as JSON. What is beyond them is never written.
+    fn fits(&self) -> bool {
+        serde_json::to_writer(Room(MAX_EVIDENCE_BYTES), self).is_ok()
+    }
+}
+
+/// So many bytes that may still be written; what is written is kept nowhere.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -110,7 +128,8 @@ fn is_zero(count: &usize) -> bool {
 
 impl ResponseEvidence {
     fn leave_out_headers(&mut self) {
-        self.headers_left_out += self.headers.len().saturating_sub(10);
+        let left_out = self.headers.len().saturating_sub(10);
+        self.headers_left_out = self.headers_left_out.saturating_add(left_out);
         self.headers.truncate(10);
     }
 }
@@ -392,6 +411,10 @@ impl DnsFlags {
 mod tests {
     use super::*;
 
+    fn json_len(evidence: &Evidence) -> usize {
+        serde_json::to_vec(evidence).unwrap().len()
+    }
+
     #[test]
     fn inv_9_evidence_is_bounded_and_loses_the_least_telling_first() {
         let text = "\"".repeat(MAX_EVIDENCE_VALUE_LEN);
@@ -416,14 +439,27 @@ mod tests {
             expectations: vec![met; 4].into_iter().chain([unmet]).collect(),
             ..Evidence::default()
         };
-        assert!(MAX_EVIDENCE_BYTES < evidence.json_len());
+        assert!(!evidence.fits());
         evidence.bound();
-        assert!(evidence.json_len() <= MAX_EVIDENCE_BYTES);
+        assert!(json_len(&evidence) <= MAX_EVIDENCE_BYTES);
         let response = evidence.response.as_ref().unwrap();
         assert_eq!((response.headers.len(), response.headers_left_out), (10, MAX_EVIDENCE_HEADERS - 10));
         assert!(response.body.is_some() && evidence.expectations.len() == 5);
         evidence.hops = vec![evidence.hops[0].clone(); 500];
         evidence.bound();
-        assert!(evidence.json_len() <= MAX_EVIDENCE_BYTES);
+        assert!(json_len(&evidence) <= MAX_EVIDENCE_BYTES);
+    }
+
+    #[test]
+    fn evidence_of_exactly_the_limit_is_kept_as_it_is() {
+        let of = |len: usize| Evidence {
+            response: Some(Box::new(ResponseEvidence { body: Some("a".repeat(len)), ..ResponseEvidence::default() })),
+            ..Evidence::default()
+        };
+        let room = MAX_EVIDENCE_BYTES - json_len(&of(0));
+        let (mut just, mut more) = (of(room), of(room + 1));
+        just.bound();
+        more.bound();
+        assert_eq!((just, more), (of(room), Evidence::default()));
     }
 }
