@@ -21,6 +21,10 @@ const WITHOUT: Duration = Duration::from_secs(300);
 /// The longest that an ask stands, whatever it says: a clock may have been set between its two times.
 const MAX_STANDS: Duration = Duration::from_secs(60);
 
+/// How soon after the beginning of a poll that brought asks the next one begins: whoever sends them without end sends
+/// at most this often.
+const MIN_ASKS_PACE: Duration = Duration::from_millis(50);
+
 /// An ask on its way to the dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -75,7 +79,7 @@ impl Listen {
     pub async fn run(mut self) {
         let (mut backoff, mut have, mut failing) = (Backoff::default(), 0, false);
         loop {
-            let pace = Instant::now() + MIN_POLL_PACE;
+            let begun = Instant::now();
             match self.once(have).await {
                 Ok(heard) => {
                     backoff.reset();
@@ -83,8 +87,11 @@ impl Listen {
                         tracing::info!("asks.heard_again");
                     }
                     match heard {
-                        Heard::UpTo(no) => have = no,
-                        Heard::Nothing => sleep_until(pace).await,
+                        Heard::UpTo(no) => {
+                            have = no;
+                            sleep_until(begun + MIN_ASKS_PACE).await;
+                        }
+                        Heard::Nothing => sleep_until(begun + MIN_POLL_PACE).await,
                         Heard::Without => sleep(WITHOUT).await,
                     }
                 }

@@ -12,7 +12,6 @@ mod pulse;
 mod take;
 mod tally;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +30,8 @@ use crate::clock_watch::{ClockWatch, Reading};
 use crate::prober::Prober;
 use crate::schedule::{Action, Due, Look, Schedule};
 use crate::spool::Spool;
+
+use pace::{Begun, Limit};
 
 pub use permits::{MAX_IN_FLIGHT, permits};
 pub use pulse::Pulse;
@@ -89,8 +90,8 @@ struct Dispatch {
     cut: CancellationToken,
     /// Places for answers to asks.
     answering: Arc<Semaphore>,
-    /// The checks that this machine does not let run, and why.
-    refused: BTreeMap<CheckId, String>,
+    /// What this machine lets targets be asked.
+    limit: Limit,
 }
 
 /// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most [`FINISH_GRACE`].
@@ -103,13 +104,14 @@ pub async fn run(
     let (endings, mut ended) = mpsc::channel(MAX_ENDINGS);
     let answering = Arc::new(Semaphore::new(MAX_ASKED));
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, refused: BTreeMap::new() };
+    let limit = Limit::new(kit.pace);
+    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, limit };
     let pulse = Arc::clone(&dispatch.kit.pulse);
     let _beating = AbortOnDropHandle::new(tokio::spawn(async move { pulse.beat().await }));
     let clock = Arc::clone(&dispatch.kit.clock);
     let mut last = clock.read();
     let mut schedule = Schedule::new(dispatch.kit.region.clone(), last.now);
-    dispatch.assign(&mut schedule, &work.borrow_and_update());
+    dispatch.assign(&mut schedule, &work.borrow_and_update(), last);
     while !stop.is_cancelled() {
         let reading = clock.read();
         let look = schedule.look(reading.now, reading.uptime_ms - last.uptime_ms);
@@ -121,7 +123,7 @@ pub async fn run(
             () = stop.cancelled() => {}
             Some(ending) = ended.recv() => note(&mut schedule, ending, &mut ended, reading),
             Some(asked) = asks.recv() => dispatch.answer(&mut schedule, &asked, clock.read()),
-            Ok(()) = work.changed() => dispatch.assign(&mut schedule, &work.borrow_and_update()),
+            Ok(()) = work.changed() => dispatch.assign(&mut schedule, &work.borrow_and_update(), clock.read()),
             () = tokio::time::sleep(until_due(&schedule, &clock)) => {}
         }
     }
@@ -146,30 +148,31 @@ fn note(schedule: &mut Schedule, first: Ending, ended: &mut mpsc::Receiver<Endin
 
 impl Dispatch {
     /// The secrets first, so that no check begins without those that it names.
-    fn assign(&mut self, schedule: &mut Schedule, work: &Work) {
+    fn assign(&mut self, schedule: &mut Schedule, work: &Work, reading: Reading) {
         self.kit.prober.know(Arc::clone(&work.secrets));
         let foreign = schedule.assign(work.checks.clone());
         tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
         for check in foreign {
             tracing::error!(%check, "schedule.check_of_another_region");
         }
-        self.refused = pace::refused(&work.checks, self.kit.pace);
-        for (check, why) in &self.refused {
+        for (check, why) in self.limit.assign(&work.checks, reading.uptime_ms) {
             tracing::warn!(%check, why, "dispatch.refused");
         }
     }
 
-    fn begin(&self, schedule: &mut Schedule, look: Look, reading: Reading) {
+    fn begin(&mut self, schedule: &mut Schedule, look: Look, reading: Reading) {
         self.kit.tally.miss(look.unnamed);
         let (mut overruns, mut refused) = (Vec::new(), Vec::new());
         for due in look.due {
-            match (due.action, self.refused.get(&due.check.id)) {
-                (Action::Run, None) => self.start(due, None),
-                (Action::Run, Some(why)) => {
-                    schedule.ended(&due.check.id, Outcome::Inconclusive, reading.now);
-                    refused.push((due, why.clone()));
-                }
-                (Action::Overrun, _) => overruns.push(due),
+            match due.action {
+                Action::Run => match self.limit.begin(&due.check.id, reading.uptime_ms, Begun::Due) {
+                    Ok(()) => self.start(due, None),
+                    Err(why) => {
+                        schedule.ended(&due.check.id, Outcome::Inconclusive, reading.now);
+                        refused.push((due, why));
+                    }
+                },
+                Action::Overrun => overruns.push(due),
             }
         }
         if !overruns.is_empty() {
@@ -183,14 +186,11 @@ impl Dispatch {
     }
 
     /// Runs what is asked, where it is a check of ours (INV-10), still wanted, and there is room.
-    fn answer(&self, schedule: &mut Schedule, asked: &Asked, reading: Reading) {
+    fn answer(&mut self, schedule: &mut Schedule, asked: &Asked, reading: Reading) {
         let left = asked.until.saturating_duration_since(Instant::now());
-        let dropped = |why| tracing::warn!(check = %asked.check, at = %asked.at, why, "ask.dropped");
+        let dropped = |why: &str| tracing::warn!(check = %asked.check, at = %asked.at, why, "ask.dropped");
         if left.is_zero() {
             return dropped("it came too late");
-        }
-        if self.refused.contains_key(&asked.check) {
-            return dropped("our own file does not let its target be asked that often");
         }
         if !reading.trusted {
             return dropped("our clock is in doubt, and the answer would say nothing");
@@ -198,6 +198,9 @@ impl Dispatch {
         let Ok(place) = Arc::clone(&self.answering).try_acquire_owned() else {
             return dropped("too many are being answered");
         };
+        if let Err(why) = self.limit.begin(&asked.check, reading.uptime_ms, Begun::Asked) {
+            return dropped(&why);
+        }
         let latest_start = reading.now.plus_ms(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
         match schedule.asked(&asked.check, asked.at, latest_start) {
             Some(due) => self.start(due, Some(place)),

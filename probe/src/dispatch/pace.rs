@@ -1,8 +1,11 @@
-//! PURE: which checks of an assignment this machine refuses, since they would ask one target too often.
+//! PURE: which checks of an assignment this machine refuses, since they would ask one target too often; and which looks,
+//! since they come too thick.
 //!
 //! The probe's own file has the last word: an aggregator that was stolen, or that somebody made a slip in, can't turn
 //! its probes on a stranger. A refused check's slots are told as `inconclusive: too_often`; none is skipped in
 //! silence.
+
+mod meter;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,9 +14,45 @@ use nines_shared::check::{Check, Pace, gap_ms};
 use nines_shared::duration::Shown;
 use nines_shared::id::CheckId;
 
+pub(super) use meter::Begun;
+use meter::Meter;
+
+/// How often this machine lets targets be asked.
+#[derive(Debug)]
+pub(super) struct Limit {
+    pace: Pace,
+    /// The checks that are not let run at all, and why.
+    refused: BTreeMap<CheckId, String>,
+    meter: Meter,
+}
+
+impl Limit {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, refused: BTreeMap::new(), meter: Meter::new(pace) }
+    }
+
+    /// Holds `checks` to it from `now_ms` of the monotonic clock on, and gives those that are refused and why.
+    pub(super) fn assign(&mut self, checks: &[Arc<Check>], now_ms: i64) -> &BTreeMap<CheckId, String> {
+        self.refused = refused(checks, self.pace);
+        self.meter.assign(checks, now_ms);
+        &self.refused
+    }
+
+    /// Lets a look of `check` begin at `now_ms`.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(super) fn begin(&mut self, check: &CheckId, now_ms: i64, begun: Begun) -> Result<(), String> {
+        match self.refused.get(check) {
+            Some(why) => Err(why.clone()),
+            None => self.meter.count(check, now_ms, begun),
+        }
+    }
+}
+
 /// Those of `checks` that `pace` does not let run beside the others, and why. The check with the smaller id goes
 /// first, so that the same are refused in whatever order they were assigned.
-pub(super) fn refused(checks: &[Arc<Check>], pace: Pace) -> BTreeMap<CheckId, String> {
+fn refused(checks: &[Arc<Check>], pace: Pace) -> BTreeMap<CheckId, String> {
     let mut in_order: Vec<&Arc<Check>> = checks.iter().collect();
     in_order.sort_by(|one, other| one.id.cmp(&other.id));
     let mut asked: HashMap<String, i64> = HashMap::new();
