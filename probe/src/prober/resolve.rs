@@ -9,11 +9,13 @@
     reason = "other crates' enums are open; what they add falls to the general reason"
 )]
 
+mod configured;
 mod doubt;
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -29,37 +31,37 @@ use tokio::time::timeout;
 
 use super::Vantage;
 use super::failure::{self, Failure};
+use configured::{Configured, SYSTEM_FILE};
 
 /// The most addresses of one name that are tried where one is enough.
 pub(crate) const MAX_ADDRESSES: usize = 8;
 /// How long the other family's answer is waited for once one has come (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-/// The machine's own resolvers, as its configuration stood when the prober was made.
+/// The machine's own resolvers, as its configuration names them now: networks change beneath a probe that runs for months.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    /// What was wrong with the configuration, where something was.
-    system: Result<System, String>,
+    configured: Configured,
 }
 
+/// Resolvers that are ready to be asked.
 #[derive(Debug)]
 struct System {
-    resolver: Box<TokioResolver>,
+    resolver: TokioResolver,
     /// Where its servers are asked, in the machine's order.
     servers: Vec<SocketAddr>,
 }
 
 impl Resolver {
-    /// Reads the system's configuration. A machine without one can still check addresses.
+    /// Follows the system's configuration. A machine without one can still check addresses.
     pub(crate) fn from_system() -> Self {
-        let read = hickory_resolver::system_conf::read_system_conf();
-        Self { system: read.and_then(|(config, options)| build(config, options)).map_err(|error| error.to_string()) }
+        Self { configured: Configured::in_file(SYSTEM_FILE.into()) }
     }
 
     /// Asks `config`'s servers instead of the system's.
     #[cfg(test)]
     pub(crate) fn asking(config: ResolverConfig) -> Self {
-        Self { system: build(config, ResolverOpts::default()).map_err(|error| error.to_string()) }
+        Self { configured: Configured::Fixed(build(config, ResolverOpts::default()).map(Arc::new).unwrap()) }
     }
 
     /// The machine's first resolver: whom a DNS check asks that names no server.
@@ -67,22 +69,22 @@ impl Resolver {
         self.servers().first().copied()
     }
 
-    fn servers(&self) -> &[SocketAddr] {
-        self.system.as_ref().map_or(&[], |system| &system.servers)
+    fn servers(&self) -> Vec<SocketAddr> {
+        self.configured.now().map_or_else(|_unusable| Vec::new(), |system| system.servers.clone())
     }
 
     /// `name`, ready to be asked for.
-    pub(crate) fn named(&self, name: &str) -> Result<Named<'_>, Failure> {
-        let system = self.system.as_ref().map_err(|error| {
+    pub(crate) fn named(&self, name: &str) -> Result<Named, Failure> {
+        let system = self.configured.now().map_err(|error| {
             let detail = format!("the machine's resolver configuration can't be used: {error}");
-            Failure::ours(Reason::Internal, Phase::Resolve, detail)
+            Failure::ours(Reason::Resolver, Phase::Resolve, detail)
         })?;
         let mut fqdn = Name::from_ascii(name).map_err(|error| {
             Failure::theirs(Reason::DnsNxdomain, Phase::Resolve, format!("{name} can't be a domain name: {error}"))
         })?;
         // Absolute, so that a search list can't make regions ask for different names.
         fqdn.set_fqdn(true);
-        Ok(Named { resolver: &system.resolver, fqdn })
+        Ok(Named { system, fqdn })
     }
 }
 
@@ -97,19 +99,19 @@ fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<System, Ne
         |server: &NameServerConfig| Some(SocketAddr::new(server.ip, server.connections.iter().find_map(port)?));
     let servers = config.name_servers.iter().filter_map(over_udp).collect();
     let resolver = TokioResolver::builder_with_config(config, Default::default()).with_options(options).build()?;
-    Ok(System { resolver: Box::new(resolver), servers })
+    Ok(System { resolver, servers })
 }
 
 /// The addresses that one family's question gave, as the server ordered them.
 pub(crate) type Answer = Result<Vec<IpAddr>, NetError>;
 
 /// A name, and who is asked for its addresses.
-pub(crate) struct Named<'r> {
-    resolver: &'r TokioResolver,
+pub(crate) struct Named {
+    system: Arc<System>,
     fqdn: Name,
 }
 
-impl Named<'_> {
+impl Named {
     /// The IPv6 addresses. IPv4 ones in IPv6 clothes are among them, unclothed.
     pub(crate) async fn v6(&self) -> Answer {
         self.ask(RecordType::AAAA).await
@@ -140,7 +142,7 @@ impl Named<'_> {
     }
 
     async fn ask(&self, record_type: RecordType) -> Answer {
-        let lookup = self.resolver.lookup(self.fqdn.clone(), record_type).await?;
+        let lookup = self.system.resolver.lookup(self.fqdn.clone(), record_type).await?;
         let addresses = lookup.answers().iter().filter_map(|record| match &record.data {
             RData::A(a) => Some(IpAddr::V4(a.0)),
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0).to_canonical()),

@@ -49,7 +49,7 @@ impl Resolver {
     /// most [`RESOLVER_TIMEOUT`].
     pub(in super::super) async fn or_to_blame(&self, failure: Failure) -> Failure {
         let mut asked = JoinSet::new();
-        for server in self.servers().iter().copied() {
+        for server in self.servers() {
             asked.spawn(async move { (server, word_of(server).await) });
         }
         while let Some(answer) = asked.join_next().await {
