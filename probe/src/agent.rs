@@ -171,6 +171,7 @@ fn poll(settings: &Settings, identity: &Identity, kit: &Kit, telling: watch::Sen
         us: identity.clone(),
         clock: Arc::clone(&kit.clock),
         telling,
+        kept_under: identity.tls.authorities(),
     }
 }
 

@@ -21,6 +21,7 @@ use nines_shared::check::Check;
 use nines_shared::id::CheckId;
 use nines_shared::secret::Secrets;
 use nines_shared::wire::{ASSIGNMENT_PATH, MAX_ANSWER_BYTES};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -141,6 +142,8 @@ pub struct Poll {
     pub clock: Arc<ClockWatch>,
     /// Who is told what to do.
     pub telling: watch::Sender<Arc<Work>>,
+    /// Who vouched for the fleet when what is in the cache was judged last.
+    pub kept_under: Arc<[CertificateDer<'static>]>,
 }
 
 /// Why a poll brought nothing.
@@ -180,10 +183,17 @@ impl Poll {
     }
 
     async fn once(&mut self) -> Result<(), PollError> {
-        let have = self.telling.borrow().digest.clone();
+        // What is kept may be signed by one who vouches no more: then it is fetched anew, or it would be of no use to a
+        // cold start.
+        let judged = self.us.tls.authorities();
+        let have = if judged == self.kept_under { self.telling.borrow().digest.clone() } else { String::new() };
         let answer = self.link.ask(Query::poll(ASSIGNMENT_PATH, &have, MAX_ANSWER_BYTES)).await?;
         match answer.status {
-            StatusCode::OK => self.take(&answer, &have).await,
+            StatusCode::OK => {
+                self.take(&answer, &have).await?;
+                self.kept_under = judged;
+                Ok(())
+            }
             StatusCode::NOT_MODIFIED => Ok(()),
             status => Err(PollError::Status(status)),
         }

@@ -79,8 +79,8 @@ async fn a_new_assignment_is_told_and_cached_for_a_cold_start() {
     let clock = Arc::new(ClockWatch::new(Clock::manual(NOW.plus_ms(70))));
     let (telling, mut work) = watch::channel(Arc::new(Work::default()));
     let link = Link::new(&aggregator.url, Arc::clone(&identity.tls));
-    let us = identity.clone();
-    let poll = Poll { link, state: state.path().into(), us, clock: Arc::clone(&clock), telling };
+    let (us, kept_under) = (identity.clone(), identity.tls.authorities());
+    let poll = Poll { link, state: state.path().into(), us, clock: Arc::clone(&clock), telling, kept_under };
     let polling = tokio::spawn(poll.run());
     work.changed().await.unwrap();
     assert_eq!(ids(&work.borrow()), ["a", "b"]);
@@ -182,12 +182,47 @@ async fn what_comes_over_the_line_with_a_wrong_signature_changes_nothing_and_uns
     let (telling, mut work) = watch::channel(Arc::new(Work::default()));
     let link = Link::new(&aggregator.url, Arc::clone(&us.tls));
     let clock = Arc::new(ClockWatch::new(Clock::manual(NOW)));
-    let poll = Poll { link, state: state.path().into(), us: us.clone(), clock, telling };
+    let kept_under = us.tls.authorities();
+    let poll = Poll { link, state: state.path().into(), us: us.clone(), clock, telling, kept_under };
     let polling = tokio::spawn(poll.run());
     for digest in ["signed", "plain"] {
         tokio::time::timeout(Duration::from_secs(20), work.changed()).await.unwrap().unwrap();
         assert_eq!(work.borrow_and_update().digest, digest);
         assert_eq!(cached(state.path(), &us).unwrap().digest, digest);
     }
+    polling.abort();
+}
+
+#[tokio::test]
+async fn what_was_signed_by_one_who_vouches_no_more_is_fetched_anew_for_a_cold_start() {
+    let aggregator = StandIn::start(|request, authority| {
+        if request.path.contains("have=&") {
+            Reply::Says(StatusCode::OK, authority.seal(written(&assignment("same", &["a"]))))
+        } else {
+            Reply::Hang
+        }
+    })
+    .await;
+    let state = tempfile::tempdir().unwrap();
+    let us = aggregator.enrol(state.path(), "eu-west-1", "eu-west");
+    let retired = StandIn::start(|_, _| Reply::Hang).await;
+    keep(state.path(), &retired.authority.seal(written(&assignment("same", &["a"]))), true).unwrap();
+    assert_eq!(cached(state.path(), &us), None, "nobody whom we know signed it");
+
+    let (telling, mut work) = watch::channel(Arc::new(Work { digest: "same".to_owned(), ..Work::default() }));
+    let link = Link::new(&aggregator.url, Arc::clone(&us.tls));
+    let clock = Arc::new(ClockWatch::new(Clock::manual(NOW)));
+    let kept_under = Arc::default();
+    let poll = Poll { link, state: state.path().into(), us: us.clone(), clock, telling, kept_under };
+    let polling = tokio::spawn(poll.run());
+    tokio::time::timeout(Duration::from_secs(20), work.changed()).await.unwrap().unwrap();
+    assert_eq!(cached(state.path(), &us).unwrap().digest, "same");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while aggregator.seen().len() < 2 {
+        assert!(Instant::now() < deadline, "{:?}", aggregator.seen());
+        sleep(Duration::from_millis(5)).await;
+    }
+    let paths: Vec<String> = aggregator.seen().into_iter().map(|seen| seen.path).collect();
+    assert!(paths[0].contains("have=&") && paths[1].contains("have=same&"), "once: {paths:?}");
     polling.abort();
 }
