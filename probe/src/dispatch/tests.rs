@@ -28,6 +28,11 @@ const SILENT: usize = 2;
 
 impl Target {
     async fn start(mood: usize) -> Self {
+        Self::start_late(mood, Duration::ZERO).await
+    }
+
+    /// One that takes `late` to answer.
+    async fn start_late(mood: usize, late: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let mood = Arc::new(AtomicUsize::new(mood));
@@ -38,6 +43,7 @@ impl Target {
                 let told = Arc::clone(&told);
                 tokio::spawn(async move {
                     let _asked = stream.read(&mut [0; 4_096]).await;
+                    tokio::time::sleep(late).await;
                     let answer = match told.load(Ordering::SeqCst) {
                         GOOD => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
                         BAD => "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n",
@@ -355,19 +361,21 @@ async fn inv_5_a_target_is_not_blamed_for_the_time_in_which_we_stood_still() {
         "{detail}"
     );
 
-    let good = Target::start(GOOD).await;
+    // Their answers come while we stand still, or after.
+    let late = Duration::from_millis(100);
+    let good = Target::start_late(GOOD, late).await;
     let sample = taken_while_still(&kit, good.check("good", 10_000, 5_000), still).await;
     assert_eq!(sample.outcome, Outcome::Up, "what worked worked");
+    assert!(Some(1_000_000) < sample.duration_us, "and we stood still for most of it: {sample:?}");
     let mut slow = Draft::from(Check::clone(&good.check("slow", 10_000, 5_000)));
     slow.degraded_after_ms = Some(1);
-    // One byte of the question waits in the target's own task: it is slow because we are.
-    let sample = taken_while_still(&kit, Arc::new(Check::new(slow).unwrap()), Duration::ZERO).await;
-    assert!(
-        matches!(sample.outcome, Outcome::Up | Outcome::Degraded),
-        "and without that nothing is excused: {sample:?}"
-    );
+    let slow = Arc::new(Check::new(slow).unwrap());
+    let sample = taken_while_still(&kit, Arc::clone(&slow), still).await;
+    assert_eq!(sample.reason, Some(Reason::Stalled), "it is slow because we are: {sample:?}");
+    let sample = taken_while_still(&kit, slow, Duration::ZERO).await;
+    assert_eq!(sample.reason, Some(Reason::Slow), "and without that nothing is excused: {sample:?}");
 
-    let bad = Target::start(BAD).await;
+    let bad = Target::start_late(BAD, late).await;
     let sample = taken_while_still(&kit, bad.check("bad", 10_000, 5_000), still).await;
     assert_eq!(sample.reason, Some(Reason::HttpStatus), "what a target says hangs on no clock");
 }

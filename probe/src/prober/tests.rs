@@ -95,11 +95,9 @@ async fn one_deadline_covers_all_attempts_and_the_last_one_decides() {
     let target = targets::silent().await;
     let mut draft = draft(Question::Http(Box::new(get_from(target))), SHORT_MS);
     draft.retries = 5;
-    let started = Instant::now();
     let seen = prober().run(&Check::new(draft).unwrap(), TRACE).await;
     assert_eq!(verdict(&seen), down(Reason::HttpTimeout, Phase::FirstByte));
-    assert_eq!(seen.attempt, 1);
-    assert!(started.elapsed() < Duration::from_millis(2 * SHORT_MS.unsigned_abs()), "{:?}", started.elapsed());
+    assert_eq!(seen.attempt, 1, "the first took all the time that there was");
 }
 
 #[tokio::test]
