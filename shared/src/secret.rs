@@ -118,12 +118,18 @@ const TELLING: &[&str] = &[
     "session",
     "credential",
     "signature",
+    "passphrase",
+    "assertion",
+    "jwt",
 ];
+
+/// Names that are likely to hold a secret, and are too short to look for within others.
+const TELLING_ALONE: &[&str] = &["key", "sig", "pwd", "auth"];
 
 /// Whether a key, header or parameter of this name is likely to hold a secret.
 pub fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name == "key" || TELLING.iter().any(|word| name.contains(word))
+    TELLING_ALONE.contains(&name.as_str()) || TELLING.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
