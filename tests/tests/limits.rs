@@ -8,13 +8,18 @@ use std::path::Path;
 use nines_tests::binaries::repository;
 
 /// Every limit of these sources is on the page.
-const ALL_OF: [&str; 10] = [
+const ALL_OF: [&str; 15] = [
     "aggregator/src/gateway",
     "aggregator/src/gateway.rs",
     "aggregator/src/store/gaps.rs",
     "aggregator/src/store/incidents.rs",
     "aggregator/src/store/silences.rs",
     "aggregator/src/web/door.rs",
+    "probe/src/asks.rs",
+    "probe/src/assignment.rs",
+    "probe/src/dispatch",
+    "probe/src/dispatch.rs",
+    "probe/src/identity",
     "probe/src/link",
     "probe/src/spool",
     "probe/src/uplink",

@@ -125,7 +125,11 @@ fn an_outage_in_all_regions_is_paged_once_and_resolved_and_one_region_alone_is_n
     let_pass(Duration::from_secs(4));
     assert!(sink.of("outage", "opened").is_empty(), "{:?}", sink.alerts());
     target.all(Mood::Well);
-    let_pass(Duration::from_secs(2));
+    until("that region sees it well again", || {
+        let of_region = fleet.export().into_iter().filter(|sample| sample["region"] == REGIONS[0].0);
+        let last = of_region.max_by_key(|sample| sample["scheduled_at"].as_str().map(str::to_owned))?;
+        (last["outcome"] == "up").then_some(())
+    });
 
     let began = target.all(Mood::Status(503));
     let opened = until("the page is sent", || sink.of("outage", "opened").first().cloned());

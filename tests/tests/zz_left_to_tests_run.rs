@@ -9,7 +9,8 @@ fn main() {
         return;
     }
     let mut left = Vec::new();
-    let mut places = vec![repository().join("tests/tests")];
+    let mut places: Vec<_> =
+        ["tests/tests", "shared/src", "probe/src", "aggregator/src"].map(|place| repository().join(place)).into();
     while let Some(path) = places.pop() {
         if path.is_dir() {
             let inside = std::fs::read_dir(path).expect("the tests' folder can be read");
@@ -19,11 +20,14 @@ fn main() {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
-            let Some(why) = line.strip_prefix("#[ignore = \"").and_then(|rest| rest.strip_suffix("\"]")) else {
+            let Some(why) = line.trim_start().strip_prefix("#[ignore = \"").and_then(|rest| rest.strip_suffix("\"]"))
+            else {
                 continue;
             };
-            let name =
-                lines.find_map(|line| line.strip_prefix("fn ")).and_then(|rest| rest.split('(').next()).unwrap_or("?");
+            let name = lines
+                .find_map(|line| line.trim_start().trim_start_matches("async ").strip_prefix("fn "))
+                .and_then(|rest| rest.split('(').next())
+                .unwrap_or("?");
             left.push(format!("  {name} ({why})"));
         }
     }

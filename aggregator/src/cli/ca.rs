@@ -81,7 +81,7 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         Command::Rotate(Rotate {}) => {
             let answer = control::carry_out(&fleet, Control::RotateAuthority)?;
-            let Answer::AuthorityMade { no } = answer else { return Err(strange(&answer)) };
+            let Answer::AuthorityMade { no } = answer else { return Err(Failure::strange(&answer)) };
             anstream::println!(
                 "authority {no} is made and signs from now on; probes that are connected learn it within a minute"
             );
@@ -89,17 +89,15 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
         }
         Command::Retire(Retire { no, force }) => {
             let answer = control::carry_out(&fleet, Control::RetireAuthority { no, force })?;
-            let Answer::AuthorityRetired { shut_out, uninvited } = answer else { return Err(strange(&answer)) };
+            let Answer::AuthorityRetired { shut_out, uninvited } = answer else {
+                return Err(Failure::strange(&answer));
+            };
             anstream::println!("authority {no} is retired; its key is gone");
             tell("shut out, to join anew: ", &shut_out);
             tell("invitations that are void: ", &uninvited);
         }
     }
     Ok(())
-}
-
-fn strange(answer: &Answer) -> Failure {
-    Failure::Unavailable(format!("the server gave another answer: {answer:?}"))
 }
 
 fn tell(what: &str, names: &[ProbeId]) {

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use crate::control::Answer;
 use crate::fleet_file::FleetFileErrors;
 use crate::store::StoreError;
 
@@ -39,6 +40,13 @@ pub enum Failure {
     /// The fleet file is wrong, with every error and its place.
     #[error(transparent)]
     FleetFile(#[from] FleetFileErrors),
+}
+
+impl Failure {
+    /// The server's `answer` is none to what it was asked: it is of another version.
+    pub(super) fn strange(answer: &Answer) -> Self {
+        Self::Unavailable(format!("the server gave another answer: {answer:?}"))
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -18,8 +18,8 @@ use crate::running::Running;
 use crate::secret_values;
 use crate::store::{StoreError, definitions};
 
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the file is looked at: probes know of a change within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Puts fleets in force, one after the other.
 #[derive(Debug)]

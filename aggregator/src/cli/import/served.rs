@@ -53,22 +53,11 @@ fn send(fleet: &Fleet, samples: Vec<Sample>, imported: &mut Imported) -> Result<
     if samples.is_empty() {
         return Ok(());
     }
-    match control::carry_out(fleet, Command::StoreSamples { samples })? {
-        Answer::Stored { stored, same } => {
-            imported.inserted.stored += stored;
-            imported.inserted.same += same;
-            Ok(())
-        }
-        other @ (Answer::Invited(_)
-        | Answer::AuthorityMade { .. }
-        | Answer::AuthorityRetired { .. }
-        | Answer::MaintenanceAdded { .. }
-        | Answer::Silenced { .. }
-        | Answer::MaintenanceCancelled { .. }
-        | Answer::ReportKept { .. }
-        | Answer::ReportUnchanged { .. }
-        | Answer::Done) => Err(Failure::Unavailable(format!("the server gave another answer: {other:?}"))),
-    }
+    let answer = control::carry_out(fleet, Command::StoreSamples { samples })?;
+    let Answer::Stored { stored, same } = answer else { return Err(Failure::strange(&answer)) };
+    imported.inserted.stored += stored;
+    imported.inserted.same += same;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -33,24 +33,11 @@ pub(super) fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let command = Control::FreezeReport { customer: customer.clone(), month: month.clone(), by: Some(by) };
     let answer = control::carry_out(&fleet, command)?;
     spinner.finish_and_clear();
-    match answer {
-        Answer::ReportKept { revision, new: true } => {
-            anstream::println!("revision {revision} of {month} for {customer} is made and frozen");
-        }
-        Answer::ReportKept { revision, new: false } => {
-            anstream::println!("{month} for {customer} is frozen already; revision {revision} stands");
-        }
-        Answer::Invited(_)
-        | Answer::ReportUnchanged { .. }
-        | Answer::AuthorityMade { .. }
-        | Answer::AuthorityRetired { .. }
-        | Answer::MaintenanceAdded { .. }
-        | Answer::Silenced { .. }
-        | Answer::MaintenanceCancelled { .. }
-        | Answer::Stored { .. }
-        | Answer::Done => {
-            return Err(Failure::Unavailable(format!("the server gave another answer: {answer:?}")));
-        }
+    let Answer::ReportKept { revision, new } = answer else { return Err(Failure::strange(&answer)) };
+    if new {
+        anstream::println!("revision {revision} of {month} for {customer} is made and frozen");
+    } else {
+        anstream::println!("{month} for {customer} is frozen already; revision {revision} stands");
     }
     Ok(())
 }

@@ -35,23 +35,11 @@ pub(super) fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let command = Control::RestateReport { customer: customer.clone(), month: month.clone(), reason, by };
     let answer = control::carry_out(&fleet, command)?;
     spinner.finish_and_clear();
-    match answer {
-        Answer::ReportUnchanged { revision } => {
-            anstream::println!("nothing has changed; revision {revision} of {month} for {customer} stands");
-        }
-        Answer::ReportKept { revision, .. } => {
-            anstream::println!("revision {revision} of {month} for {customer} is made and frozen");
-        }
-        Answer::Invited(_)
-        | Answer::AuthorityMade { .. }
-        | Answer::AuthorityRetired { .. }
-        | Answer::MaintenanceAdded { .. }
-        | Answer::Silenced { .. }
-        | Answer::MaintenanceCancelled { .. }
-        | Answer::Stored { .. }
-        | Answer::Done => {
-            return Err(Failure::Unavailable(format!("the server gave another answer: {answer:?}")));
-        }
+    if let Answer::ReportUnchanged { revision } = answer {
+        anstream::println!("nothing has changed; revision {revision} of {month} for {customer} stands");
+        return Ok(());
     }
+    let Answer::ReportKept { revision, .. } = answer else { return Err(Failure::strange(&answer)) };
+    anstream::println!("revision {revision} of {month} for {customer} is made and frozen");
     Ok(())
 }
