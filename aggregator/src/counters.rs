@@ -22,21 +22,21 @@ impl Counter {
     }
 }
 
-/// Requests that were refused because their probe has had its share, by probe and limit.
+/// Counts of each probe, by what is counted.
 #[derive(Debug, Default)]
-pub struct Limited(Mutex<BTreeMap<(ProbeId, &'static str), u64>>);
+pub struct ByProbe(Mutex<BTreeMap<(ProbeId, &'static str), u64>>);
 
-impl Limited {
-    /// One more of `probe`, at `limit`.
-    pub fn add(&self, probe: &ProbeId, limit: &'static str) {
+impl ByProbe {
+    /// One more of `probe` and `what`.
+    pub fn add(&self, probe: &ProbeId, what: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((probe.clone(), limit)).or_default() += 1;
+        *counts.entry((probe.clone(), what)).or_default() += 1;
     }
 
     /// Every count so far that is not nought.
     pub fn all(&self) -> Vec<(ProbeId, &'static str, u64)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|((probe, limit), count)| (probe.clone(), *limit, *count)).collect()
+        counts.iter().map(|((probe, what), count)| (probe.clone(), *what, *count)).collect()
     }
 }
 
@@ -49,8 +49,10 @@ pub struct Counters {
     pub samples_duplicate: Counter,
     /// Batches refused with a 4xx.
     pub batches_refused: Counter,
-    /// Requests that came too early.
-    pub limited: Limited,
+    /// Requests that were refused because their probe has had its share, by limit.
+    pub limited: ByProbe,
+    /// Requests under certificates that are not good any more, by why not.
+    pub shut_out: ByProbe,
     /// Connections of probes, or of who claims to be one, closed because their address has its share.
     pub probes_turned_away: Counter,
     /// Connections of people, likewise.

@@ -16,6 +16,7 @@ mod door;
 mod guard;
 mod ingest;
 mod join;
+mod knocking;
 mod known;
 mod lease;
 pub mod limits;
@@ -23,6 +24,7 @@ mod long_poll;
 mod peer;
 pub mod quota;
 mod renew;
+mod seldom;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use nines_shared::id::ProbeId;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{ASKS_PATH, ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH, LEAVE_PATH, RENEW_PATH};
 use tokio::net::TcpListener;
@@ -47,6 +50,7 @@ use lease::Leases;
 pub use limits::Limits;
 pub use peer::Peer;
 use quota::Quotas;
+use seldom::Seldom;
 use tls::Tls;
 
 /// What every request shares: the door without its sockets, which knows who asks.
@@ -60,6 +64,8 @@ pub struct Gateway {
     desk: Desk,
     leases: Leases,
     quotas: Quotas,
+    /// Whom it was told of that they are shut out and come all the same, and why they are.
+    shut_out: Seldom<(ProbeId, &'static str)>,
     /// When it opened.
     began: Timestamp,
     /// Places for batches being taken apart.
@@ -97,6 +103,7 @@ impl Gateway {
             desk: Desk::new(&running),
             leases: Leases::default(),
             quotas: Quotas::default(),
+            shut_out: Seldom::default(),
             began: running.clock.now(),
             at_work: Semaphore::new(limits.batches_at_work),
             limits,

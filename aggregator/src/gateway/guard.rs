@@ -24,6 +24,13 @@ pub(super) struct Known {
     admitted: Mutex<Option<Arc<Circle>>>,
 }
 
+impl Known {
+    /// What it was found to be may be wrong by now: it is looked up again before its next request.
+    fn forget(&self) {
+        *self.admitted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 /// Lets `request` through where its sender may ask anything at all, and calls it back where it may not any more.
 pub(super) async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
@@ -32,14 +39,21 @@ pub(super) async fn guard(State(gateway): State<Arc<Gateway>>, request: Request,
     };
     let mut changes = gateway.authority.changes();
     if let Err(refused) = admit(&gateway, &peer, &known, boot(&request)).await {
+        gateway.knocks(&peer, &refused).await;
         return told(&gateway, refused.into_response());
     }
     let mut answering = std::pin::pin!(next.run(request));
     loop {
         tokio::select! {
-            response = answering.as_mut() => return told(&gateway, response),
+            response = answering.as_mut() => {
+                if response.status() == StatusCode::FORBIDDEN {
+                    known.forget();
+                }
+                return told(&gateway, response);
+            }
             Ok(()) = changes.changed() => {
                 if let Err(refused) = stands(&gateway, &peer, &known).await {
+                    gateway.knocks(&peer, &refused).await;
                     return told(&gateway, refused.into_response());
                 }
             }
@@ -56,8 +70,9 @@ pub(super) async fn leave(State(gateway): State<Arc<Gateway>>, peer: Peer, reque
     StatusCode::NO_CONTENT
 }
 
-/// What was drawn when the asking process began; a probe of an earlier version does not say.
-fn boot(request: &Request) -> Option<String> {
+/// What was drawn when the asking process began; a probe of an earlier version does not say. What can't be such a thing is
+/// nothing.
+pub(super) fn boot(request: &Request) -> Option<String> {
     let value = request.headers().get(BOOT_HEADER)?.to_str().ok()?;
     (1..=MAX_BOOT_LEN).contains(&value.len()).then(|| value.to_owned())
 }
@@ -66,7 +81,6 @@ async fn admit(gateway: &Gateway, peer: &Peer, known: &Known, boot: Option<Strin
     peer.in_time(gateway.running.clock.now())?;
     stands(gateway, peer, known).await?;
     gateway.quotas.request(&peer.probe, &gateway.running.counters.limited)?;
-    let Some(boot) = boot else { return Ok(()) };
     if !gateway.leases.know(&peer.probe) {
         let probe = peer.probe.clone();
         let heard = gateway.running.store.read(move |conn| probes::last_heard(conn, &probe)).await?;
@@ -75,7 +89,7 @@ async fn admit(gateway: &Gateway, peer: &Peer, known: &Known, boot: Option<Strin
         }
     }
     let now = gateway.running.clock.now();
-    match gateway.leases.comes(&peer.probe, &boot, &known.seat, now) {
+    match gateway.leases.comes(&peer.probe, boot.as_deref(), &known.seat, now) {
         Came::Alone => Ok(()),
         Came::BesideAnother => {
             tracing::error!(probe = %peer.probe, "probe.cloned");

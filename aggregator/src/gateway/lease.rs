@@ -8,6 +8,7 @@
 //!
 //! It is a clone only where the first is heard again after a second was turned away: otherwise it was a restart.
 //! Two processes that share even what was drawn, as a machine does that is copied while it runs, look alike from here.
+//! One that does not say what it drew is a second one to whoever did, and is no process that could be the first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -57,12 +58,14 @@ impl Leases {
         });
     }
 
-    /// The process `boot` of `probe` comes on the connection of `seat`.
-    pub(super) fn comes(&self, probe: &ProbeId, boot: &str, seat: &Seat, now: Timestamp) -> Came {
+    /// The process `boot` of `probe` comes on the connection of `seat`; `None` where it does not say which it is.
+    pub(super) fn comes(&self, probe: &ProbeId, boot: Option<&str>, seat: &Seat, now: Timestamp) -> Came {
         self.with(|leases| match leases.get_mut(probe) {
             Some(lease) => lease.comes(boot, seat, now),
             None => {
-                leases.insert(probe.clone(), Lease::taken(boot, seat, now));
+                if let Some(boot) = boot {
+                    leases.insert(probe.clone(), Lease::taken(boot, seat, now));
+                }
                 Came::Alone
             }
         })
@@ -107,8 +110,8 @@ impl Lease {
         Self { boot: boot.to_owned(), heard: now, seats, empty_since: None, challenged: None }
     }
 
-    fn comes(&mut self, boot: &str, seat: &Seat, now: Timestamp) -> Came {
-        if boot == self.boot {
+    fn comes(&mut self, boot: Option<&str>, seat: &Seat, now: Timestamp) -> Came {
+        if boot == Some(&self.boot) {
             self.heard = now;
             self.empty_since = None;
             self.sit(seat);
@@ -120,11 +123,16 @@ impl Lease {
             self.challenged = Some(now);
             return Came::Second;
         }
-        *self = Self::taken(boot, seat, now);
+        if let Some(boot) = boot {
+            *self = Self::taken(boot, seat, now);
+        }
         Came::Alone
     }
 
     fn lives(&mut self, now: Timestamp) -> bool {
+        // A clock that was set back must not keep the dead alive.
+        self.heard = self.heard.min(now);
+        self.empty_since = self.empty_since.map(|since| since.min(now));
         if LEASE_MS <= now.since(self.heard) {
             return false;
         }
@@ -158,7 +166,7 @@ mod tests {
     /// A probe whose process "one" came at 0 on a connection.
     fn taken() -> (Leases, ProbeId, Seat) {
         let (leases, probe, seat) = (Leases::default(), "eu-west-1".parse().unwrap(), Seat::default());
-        assert_eq!(leases.comes(&probe, "one", &seat, at(0)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(0)), Came::Alone);
         (leases, probe, seat)
     }
 
@@ -166,17 +174,17 @@ mod tests {
     fn a_second_process_is_turned_away_while_the_first_is_heard_and_the_first_learns_of_it() {
         let (leases, probe, seat) = taken();
         let (second, now) = (Seat::default(), 29_999);
-        assert_eq!(leases.comes(&probe, "two", &second, at(now)), Came::Second);
-        assert_eq!(leases.comes(&probe, "one", &seat, at(now)), Came::BesideAnother);
-        assert_eq!(leases.comes(&probe, "one", &seat, at(now)), Came::Alone, "told once");
-        assert_eq!(leases.comes(&probe, "two", &second, at(now + 29_999)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &second, at(now)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(now)), Came::BesideAnother);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(now)), Came::Alone, "told once");
+        assert_eq!(leases.comes(&probe, Some("two"), &second, at(now + 29_999)), Came::Second);
     }
 
     #[test]
     fn a_process_that_is_silent_for_the_lease_is_taken_for_dead_though_its_connection_stands() {
         let (leases, probe, seat) = taken();
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(LEASE_MS)), Came::Alone);
-        assert_eq!(leases.comes(&probe, "one", &seat, at(LEASE_MS)), Came::Second, "the places are changed");
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(LEASE_MS)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(LEASE_MS)), Came::Second, "the places are changed");
     }
 
     #[test]
@@ -184,38 +192,62 @@ mod tests {
         let (leases, probe, seat) = taken();
         drop(seat);
         let next = Seat::default();
-        assert_eq!(leases.comes(&probe, "two", &next, at(1_000)), Came::Second);
-        assert_eq!(leases.comes(&probe, "two", &next, at(1_000 + RECONNECT_MS - 1)), Came::Second);
-        assert_eq!(leases.comes(&probe, "two", &next, at(1_000 + RECONNECT_MS)), Came::Alone);
-        assert_eq!(leases.comes(&probe, "two", &next, at(1_000 + RECONNECT_MS)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("two"), &next, at(1_000)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &next, at(1_000 + RECONNECT_MS - 1)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &next, at(1_000 + RECONNECT_MS)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("two"), &next, at(1_000 + RECONNECT_MS)), Came::Alone);
     }
 
     #[test]
     fn a_process_that_lost_its_connection_for_a_moment_keeps_its_place() {
         let (leases, probe, seat) = taken();
         drop(seat);
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(1_000)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(1_000)), Came::Second);
         let again = Seat::default();
-        assert_eq!(leases.comes(&probe, "one", &again, at(2_000)), Came::BesideAnother);
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(20_000)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("one"), &again, at(2_000)), Came::BesideAnother);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(20_000)), Came::Second);
     }
 
     #[test]
     fn one_that_leaves_makes_room_at_once_and_nobody_else_can_leave_for_it() {
         let (leases, probe, _seat) = taken();
         leases.leaves(&probe, "two");
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(1)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(1)), Came::Second);
         leases.leaves(&probe, "one");
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(1)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(1)), Came::Alone);
     }
 
     #[test]
     fn whoever_was_heard_before_we_began_has_the_first_right_for_a_moment() {
         let (leases, probe) = (Leases::default(), "eu-west-1".parse().unwrap());
         leases.learn(&probe, "one".to_owned(), at(-1_000), at(0));
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(1_000)), Came::Second);
-        assert_eq!(leases.comes(&probe, "two", &Seat::default(), at(RECONNECT_MS)), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(1_000)), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("two"), &Seat::default(), at(RECONNECT_MS)), Came::Alone);
         leases.learn(&probe, "one".to_owned(), at(-1_000), at(6_000));
-        assert_eq!(leases.comes(&probe, "one", &Seat::default(), at(6_000)), Came::Second, "what is known counts more");
+        assert_eq!(
+            leases.comes(&probe, Some("one"), &Seat::default(), at(6_000)),
+            Came::Second,
+            "what is known counts more"
+        );
+    }
+
+    #[test]
+    fn one_that_does_not_say_who_it_is_is_a_second_one_while_the_first_lives_and_takes_no_place_after() {
+        let (leases, probe, seat) = taken();
+        let nobody = |now| leases.comes(&probe, None, &Seat::default(), at(now));
+        assert_eq!(nobody(1), Came::Second);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(2)), Came::BesideAnother, "it is told of");
+        assert_eq!(nobody(2 + LEASE_MS), Came::Alone);
+        assert_eq!(leases.comes(&probe, Some("one"), &seat, at(3 + LEASE_MS)), Came::Alone, "whose place it still is");
+        assert_eq!(leases.comes(&"eu-west-2".parse().unwrap(), None, &seat, at(0)), Came::Alone);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_dead_process_alive() {
+        const HOUR_MS: i64 = 3_600_000;
+        let (leases, probe, _seat) = taken();
+        let next = |now| leases.comes(&probe, Some("two"), &Seat::default(), at(now));
+        assert_eq!(next(-HOUR_MS), Came::Second);
+        assert_eq!(next(LEASE_MS - HOUR_MS), Came::Alone);
     }
 }

@@ -21,7 +21,7 @@ use nines_shared::wire::{MAX_BATCH_BYTES, MAX_BATCH_DECODED_BYTES};
 use tokio::time::Instant;
 
 use super::answer::Refused;
-use crate::counters::Limited;
+use crate::counters::ByProbe;
 use account::Account;
 
 /// Requests of one probe in a second, over time. One that ships, waits for work and for asks has some five.
@@ -156,7 +156,7 @@ impl Quotas {
     ///
     /// # Errors
     /// 429 where it has had its share; it is counted in `limited`.
-    pub(super) fn request(&self, probe: &ProbeId, limited: &Limited) -> Result<(), Refused> {
+    pub(super) fn request(&self, probe: &ProbeId, limited: &ByProbe) -> Result<(), Refused> {
         self.of(probe, limited, Quota::request)
     }
 
@@ -164,7 +164,7 @@ impl Quotas {
     ///
     /// # Errors
     /// As [`Quotas::request`].
-    pub(super) fn batch<'a>(&'a self, probe: &'a ProbeId, limited: &Limited) -> Result<AtWork<'a>, Refused> {
+    pub(super) fn batch<'a>(&'a self, probe: &'a ProbeId, limited: &ByProbe) -> Result<AtWork<'a>, Refused> {
         self.of(probe, limited, Quota::batch)?;
         Ok(AtWork { quotas: self, probe, cost: Cost::UNREAD })
     }
@@ -172,7 +172,7 @@ impl Quotas {
     fn of(
         &self,
         probe: &ProbeId,
-        limited: &Limited,
+        limited: &ByProbe,
         ask: impl FnOnce(&mut Quota, Instant) -> Result<(), Exceeded>,
     ) -> Result<(), Refused> {
         let now = Instant::now();

@@ -8,13 +8,14 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{RenewRequest, RenewResponse};
+use nines_shared::wire::{BOOT_HEADER, RenewRequest, RenewResponse};
 use rusqlite::Transaction;
 
 use super::Gateway;
 use super::answer::Refused;
 use super::authority::{self, Circle};
 use super::body::{self, Encoding};
+use super::guard;
 use super::join::unsigned;
 use super::limits::MAX_JOIN_BYTES;
 use super::peer::Peer;
@@ -32,6 +33,11 @@ pub(super) async fn renew(
     peer: Peer,
     request: Request,
 ) -> Result<Json<RenewResponse>, Refused> {
+    // What lets one process at a time be a probe must not be left out by who wants to be it for another month.
+    if guard::boot(&request).is_none() {
+        let message = format!("a request to renew says with {BOOT_HEADER} which process asks");
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "no_boot", message));
+    }
     let body = body::whole(request.into_body(), MAX_JOIN_BYTES, gateway.limits.body).await?;
     let asked: RenewRequest = body::decoded(&body, Encoding::Plain)?;
     let request = authority::Request::read(&asked.csr_pem)

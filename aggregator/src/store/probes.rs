@@ -343,6 +343,17 @@ pub fn cloned(tx: &Transaction<'_>, id: &ProbeId, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
+/// Keeps that a certificate of `id` was shown that was replaced, as [`cloned`] does, where the probe has delivered with the one
+/// that it has now: until then it may not know that one yet.
+///
+/// # Errors
+/// What SQLite says.
+pub fn replaced_is_shown(tx: &Transaction<'_>, id: &ProbeId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM probe WHERE id = ?1 AND revoked_at IS NULL AND seen_at > (
+                 SELECT max(shown_at) FROM probe_certificate WHERE probe = ?1 AND ends_at IS NULL))";
+    if tx.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))? { cloned(tx, id, now) } else { Ok(()) }
+}
+
 /// Which life of `id` was heard last, by its boot id, and when; `None` where none was.
 ///
 /// # Errors

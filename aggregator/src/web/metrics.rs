@@ -237,6 +237,11 @@ fn counts(page: &mut Page, counters: &Counters) {
     for (probe, limit, count) in counters.limited.all() {
         page.line(name, &[("probe", probe.as_str()), ("limit", limit)], count);
     }
+    let name = "probe_requests_shut_out_total";
+    page.family(name, "counter", "Requests under a certificate of the probe that is not good any more.");
+    for (probe, why, count) in counters.shut_out.all() {
+        page.line(name, &[("probe", probe.as_str()), ("reason", why)], count);
+    }
     let name = "asks_answered_seconds_total";
     page.family(name, "counter", "How long the answers took together, from the ask to the sample stored.");
     page.line(name, &[], seconds(i64::try_from(counters.asks_answered_ms.get()).unwrap_or(i64::MAX)));

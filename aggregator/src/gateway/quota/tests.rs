@@ -64,7 +64,7 @@ fn a_probe_has_two_batches_at_work_and_each_place_comes_back() {
 
 #[test]
 fn a_batch_that_is_given_up_half_way_is_charged_and_its_place_is_free() {
-    let (quotas, limited, probe) = (Quotas::default(), Limited::default(), "eu-west-1".parse().unwrap());
+    let (quotas, limited, probe) = (Quotas::default(), ByProbe::default(), "eu-west-1".parse().unwrap());
     let most = usize::try_from(MAX_BYTES_AT_ONCE).unwrap() / MAX_BATCH_BYTES;
     for _ in 0..most {
         drop(quotas.batch(&probe, &limited).unwrap());

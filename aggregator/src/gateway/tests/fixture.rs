@@ -15,8 +15,8 @@ use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::sample::Sample;
 use nines_shared::time::{Clock, Timestamp};
 use nines_shared::wire::{
-    AGGREGATOR_NAME, Ack, BATCHES_PATH, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse, RENEW_PATH, Refusal,
-    RenewRequest, RenewResponse,
+    AGGREGATOR_NAME, Ack, BATCHES_PATH, BOOT_HEADER, Batch, Health, JOIN_PATH, JoinRequest, JoinResponse, RENEW_PATH,
+    Refusal, RenewRequest, RenewResponse,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -198,7 +198,7 @@ impl Door {
         let io = TokioIo::new(self.dial(identity).await?);
         let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
         tokio::spawn(connection);
-        Ok(Connection(sender))
+        Ok(Connection { sender, boot: identity.map(|_| "one") })
     }
 
     pub(super) async fn stored(&self) -> u64 {
@@ -232,7 +232,11 @@ impl Probe {
 }
 
 /// An open connection.
-pub(super) struct Connection(SendRequest<Full<Bytes>>);
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// Which process it says that it is, where it has a certificate and a request does not say so itself.
+    pub(super) boot: Option<&'static str>,
+}
 
 impl Connection {
     pub(super) async fn send(
@@ -246,8 +250,11 @@ impl Connection {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.0.ready().await?;
-        let response = self.0.send_request(request.body(Full::from(body)).unwrap()).await?;
+        if let Some(boot) = self.boot.filter(|_| !headers.iter().any(|(name, _)| *name == BOOT_HEADER)) {
+            request = request.header(BOOT_HEADER, boot);
+        }
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Full::from(body)).unwrap()).await?;
         let (head, body) = response.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
     }

@@ -121,8 +121,7 @@ async fn who_leaves_is_followed_at_once_and_who_is_silent_after_the_time() {
     let (mut first, mut second) = shared(&door).await;
     let waiting = first.waits();
     let leaving = second.connection.as_mut().unwrap();
-    let boot = [(nines_shared::wire::BOOT_HEADER, "two")];
-    leaving.send(Method::POST, LEAVE_PATH, &boot, Vec::new()).await.unwrap();
+    leaving.send(Method::POST, LEAVE_PATH, &[], Vec::new()).await.unwrap();
     first.is_told(waiting).await;
     assert_eq!(first.checks().len(), CHECKS);
 
