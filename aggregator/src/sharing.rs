@@ -181,6 +181,9 @@ impl Member {
 
     /// Takes note of how it is at `now`.
     fn look(&mut self, now: Timestamp) -> Rank {
+        // A clock that was set back must not keep the dead alive.
+        self.heard = self.heard.map(|at| at.min(now));
+        self.well_since = self.well_since.map(|at| at.min(now));
         if self.is_there(now) && !self.ails {
             self.well_since.get_or_insert(now);
         } else {

@@ -220,6 +220,20 @@ fn a_check_that_its_owner_can_not_read_goes_to_one_that_can_and_stays_where_nobo
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_nobody_there_who_is_gone() {
+    let mut region = Region::of(&["eu-west-1", "eu-west-2"], 40);
+    region.falls_silent("eu-west-2");
+    region.now = region.now.plus_ms(-3_600_000);
+    region.passes(SILENT_MS + HEARTBEAT_MS);
+    region.settles();
+    assert_eq!(region.work("eu-west-1").len(), 40);
+    region.comes("eu-west-2");
+    region.passes(RETURN_MS + HEARTBEAT_MS);
+    region.settles();
+    region.assert_each_has_one(&["eu-west-1", "eu-west-2"]);
+}
+
+#[test]
 fn after_a_restart_those_who_were_heard_to_the_last_share_as_before_and_the_dead_do_not() {
     let before = Region::of(&["eu-west-1", "eu-west-2"], 40);
     let shares = [before.work("eu-west-1"), before.work("eu-west-2")];
