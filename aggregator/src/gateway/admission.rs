@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use nines_shared::id::{ProbeId, RegionId};
-use nines_shared::sample::{Sample, detail};
+use nines_shared::sample::{Sample, SampleKind, detail};
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{Batch, Health, MAX_BATCH_SAMPLES};
+use nines_shared::wire::{Batch, Health, MAX_BATCH_SAMPLES, MAX_CLOCK_OFFSET_MS};
 
 use super::answer::Refused;
 use crate::acceptance::Acceptance;
@@ -34,6 +34,7 @@ pub(super) fn admit(
         rules.judge(sample, now).map_err(|fault| {
             Refused::new(StatusCode::UNPROCESSABLE_ENTITY, fault.code(), fault.to_string()).of_sample(index)
         })?;
+        in_its_slot(sample).map_err(|refused| refused.of_sample(index))?;
         if let Some(text) = &mut sample.detail {
             *text = detail(text);
         }
@@ -46,6 +47,19 @@ pub(super) fn admit(
     health.unread.sort_unstable();
     health.unread.dedup();
     Ok((samples, health))
+}
+
+/// Whether `sample` began when its slot had come, by a clock that may be believed. Of two that claim one slot the earlier
+/// stays: nobody may take slots of its siblings by claiming to have looked before there was anything to look at. What is
+/// in an archive was let in once, and is not asked.
+fn in_its_slot(sample: &Sample) -> Result<(), Refused> {
+    let early_ms = -sample.lateness_ms();
+    if sample.kind == SampleKind::Extra || early_ms <= MAX_CLOCK_OFFSET_MS {
+        return Ok(());
+    }
+    let message =
+        format!("it began {early_ms} ms before its slot; at most {MAX_CLOCK_OFFSET_MS} are accepted, set the clock");
+    Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "early", message))
 }
 
 /// Makes `sample` the probe's own where it does not say whose it is.
@@ -122,6 +136,18 @@ mod tests {
         assert_eq!(code(|s| s.scheduled_at = s.scheduled_at.plus_ms(1)), "no_such_slot");
         assert_eq!(code(|s| s.scheduled_at = Timestamp::MIN), "too_old");
         assert_eq!(code(|s| s.duration_us = Some(u64::MAX)), "duration");
+    }
+
+    #[test]
+    fn a_planned_sample_that_began_before_its_slot_is_refused_but_for_what_a_clock_may_be_off() {
+        let started = |kind, early_ms: i64| {
+            let good = good();
+            judge(batch(vec![Sample { kind, started_at: good.scheduled_at.plus_ms(-early_ms), ..good }]))
+        };
+        assert!(started(SampleKind::Planned, MAX_CLOCK_OFFSET_MS).is_ok());
+        let refused = started(SampleKind::Planned, MAX_CLOCK_OFFSET_MS + 1).unwrap_err();
+        assert_eq!((refused.refusal.error.as_str(), refused.refusal.sample), ("early", Some(0)));
+        assert!(started(SampleKind::Extra, MAX_CLOCK_OFFSET_MS + 1).is_ok(), "it has no slot");
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl Ledger {
     pub fn owed(&self) -> BTreeMap<&Identity, &Sample> {
         let kept = self.committed.iter().filter(|(identity, _)| !self.dropped.contains_key(*identity));
         let first = |samples: &'_ [Sample]| -> Option<usize> {
-            (0..samples.len()).min_by_key(|index| (samples[*index].started_at, samples[*index].probe.clone()))
+            let rank = |sample: &Sample| (sample.lateness_ms() < 0, sample.started_at, sample.probe.clone());
+            (0..samples.len()).min_by_key(|index| rank(&samples[*index]))
         };
         kept.filter_map(|(identity, samples)| Some((identity, &samples[first(samples)?]))).collect()
     }

@@ -60,7 +60,8 @@ pub fn insert(tx: &Transaction<'_>, samples: &[Sample], received_at: Timestamp) 
 }
 
 /// Two probes of one region may both have taken a slot. Which of the two stays must not depend on who
-/// came first: the smaller by (started_at, probe, content) does.
+/// came first: the smaller by (started_at, probe, content) does, and one that claims to have begun before it was to, of
+/// which an honest clock gives no reason, only where no other does better.
 fn replace_if_smaller(tx: &Transaction<'_>, new: &New<'_>) -> Result<bool, StoreError> {
     let sample = row::normal(new.sample);
     let there = row::get(tx, new.series, &sample)?;
@@ -75,6 +76,6 @@ fn replace_if_smaller(tx: &Transaction<'_>, new: &New<'_>) -> Result<bool, Store
     Ok(smaller)
 }
 
-fn rank(sample: &Sample) -> (Timestamp, Option<&str>, String) {
-    (sample.started_at, sample.probe.as_ref().map(ProbeId::as_str), canonical(sample))
+fn rank(sample: &Sample) -> (bool, Timestamp, Option<&str>, String) {
+    (sample.lateness_ms() < 0, sample.started_at, sample.probe.as_ref().map(ProbeId::as_str), canonical(sample))
 }

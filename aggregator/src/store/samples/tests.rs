@@ -155,6 +155,20 @@ fn of_two_samples_with_one_identity_the_earlier_start_stays_then_the_smaller_pro
 }
 
 #[test]
+fn a_sample_that_claims_to_have_begun_before_it_was_to_does_not_displace_one_that_did_not() {
+    let honest = sample("eu-west", 1_000);
+    let claims = Sample { started_at: ms(999), outcome: Outcome::Down, ..honest.clone() };
+    let more = Sample { started_at: ms(998), ..claims.clone() };
+    for order in [[&honest, &claims, &more], [&more, &claims, &honest], [&claims, &honest, &more]] {
+        let (_folder, store) = store();
+        for sample in order {
+            put(&store, vec![sample.clone()]);
+        }
+        assert_eq!(all(&store)[0].started_at, honest.started_at);
+    }
+}
+
+#[test]
 fn samples_come_in_order_of_their_identity_whatever_order_they_came_in() {
     let (_folder, store) = store();
     let mut given = Vec::new();
