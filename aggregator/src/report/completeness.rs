@@ -1,10 +1,11 @@
 //! Whether anything more is expected that a report would use.
 //!
 //! A report uses samples beyond its window's end: what an edge depends on is seen only after it. So it is complete once
-//! every region that is asked at the end has been heard past all of them, and no probe there has told of a backlog that
-//! reaches back before: a probe delivers the present beside the past.
+//! every region that is asked at the end has been heard past all of them, and no probe there may still have some: each that was
+//! heard in the window has been heard after it, and tells of no backlog that reaches back before. A probe delivers the
+//! present beside the past, and where one is cut off its siblings look in its place.
 //!
-//! Nobody waits for ever for a region that is gone. But that so much time has passed the aggregator's clock does not decide
+//! Nobody waits for ever for a region that is gone, or a probe. But that so much time has passed the aggregator's clock does not decide
 //! alone: the fleet has to bear it out, with samples that probes began as late by clocks of their own.
 
 use std::collections::BTreeSet;
@@ -47,10 +48,11 @@ fn all_have_reported(
 ) -> Result<bool, StoreError> {
     let versions = basis.iter().flat_map(|service| &service.checks).flat_map(|check| &check.versions);
     let patience_ms = SETTLE_MS + versions.map(|version| version.timeout_ms).max().unwrap_or(0);
-    if now < used.to.plus_ms(patience_ms) {
+    let over = used.to.plus_ms(patience_ms);
+    if now < over {
         return Ok(false);
     }
-    let behind = probes::regions_behind(conn, used.to)?;
+    let behind = probes::regions_behind(conn, window.from, (used.to, over))?;
     for (check, regions) in asked_at(basis, window.to) {
         let latest = samples::latest_of(conn, check)?;
         let heard =

@@ -315,14 +315,24 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
     Ok(())
 }
 
-/// The regions of the probes that still hold samples of slots before `at`, as far as they have told.
+/// The regions of the probes that may still have samples of slots before `at`: that told so, that hold some which are
+/// in no spool or were refused, or that were heard from `since` on and have not been since all of those slots were over, at
+/// `over`.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn regions_behind(conn: &Connection, at: Timestamp) -> Result<Vec<RegionId>, StoreError> {
-    let mut statement =
-        conn.prepare_cached("SELECT region FROM probe WHERE revoked_at IS NULL AND backlog_from < ?1 ORDER BY region")?;
-    let mut rows = statement.query([at.as_ms()])?;
+pub fn regions_behind(
+    conn: &Connection,
+    since: Timestamp,
+    (at, over): (Timestamp, Timestamp),
+) -> Result<Vec<RegionId>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT region FROM probe WHERE revoked_at IS NULL
+           AND (backlog_from < :at OR 0 < held OR 0 < refused OR (:since <= seen_at AND seen_at < :over))
+         ORDER BY region",
+    )?;
+    let mut rows =
+        statement.query(named_params! { ":since": since.as_ms(), ":at": at.as_ms(), ":over": over.as_ms() })?;
     let mut regions = Vec::new();
     while let Some(row) = rows.next()? {
         regions.push(id(row, 0)?);

@@ -99,6 +99,43 @@ fn a_month_is_not_complete_while_a_probe_of_its_regions_has_a_backlog_that_reach
 }
 
 #[test]
+fn a_month_is_not_complete_while_a_probe_that_was_heard_in_it_has_not_been_heard_since() {
+    let shelf = shelf(FLEET);
+    store(&shelf, &month_of(&shelf, END - 5, END + 5));
+    // Two of one region: the second may have been cut off, and the first does its work.
+    let ready = |heard: Timestamp, health: nines_shared::wire::Health| {
+        let told = shelf.store.write_blocking(move |tx| {
+            for id in ["eu-west-1", "eu-west-2"] {
+                let sql = "INSERT OR IGNORE INTO probe (id, region, joined_at) VALUES (?1, 'eu-west', 1)";
+                tx.execute(sql, [id])?;
+            }
+            probes::seen(tx, &"eu-west-1".parse().unwrap(), &Default::default(), at(END + 30))?;
+            probes::seen(tx, &"eu-west-2".parse().unwrap(), &health, heard)
+        });
+        told.unwrap();
+        matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::Ready(_))
+    };
+    let well = nines_shared::wire::Health::default;
+    assert!(!ready(at(END - 1), well()));
+    assert!(!ready(at(0), well()));
+    assert!(!ready(at(END), well()), "what it looked at last may have been on its way");
+    assert!(ready(at(0).plus_ms(-1), well()), "who was gone before the month began has nothing of it");
+    assert!(ready(at(END + 30), well()));
+    for held_back in
+        [nines_shared::wire::Health { held: 1, ..well() }, nines_shared::wire::Health { refused: 1, ..well() }]
+    {
+        assert!(!ready(at(END + 30), held_back.clone()), "{held_back:?}");
+    }
+    assert!(!ready(at(END - 1), well()));
+    let revoked = shelf.store.write_blocking(|tx| probes::revoke(tx, &"eu-west-2".parse().unwrap(), at(END + 40)));
+    assert!(revoked.unwrap());
+    assert!(
+        matches!(drafted(&shelf, &Wish::Freeze, at(END + 60)), Drafted::Ready(_)),
+        "nobody waits for who is shut out"
+    );
+}
+
+#[test]
 fn a_clock_alone_closes_no_month_and_two_regions_or_a_person_bear_it_out() {
     let shelf = shelf(FLEET);
     store(&shelf, &two_hours(&shelf));
