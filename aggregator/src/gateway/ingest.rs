@@ -40,7 +40,7 @@ pub(super) async fn batches(
     answered
 }
 
-async fn take(gateway: &Gateway, peer: &Peer, request: Request) -> Result<Json<Ack>, Refused> {
+async fn take(gateway: &Arc<Gateway>, peer: &Peer, request: Request) -> Result<Json<Ack>, Refused> {
     let encoding = Encoding::of(request.headers())?;
     let mut at_work = gateway.quotas.batch(&peer.probe, &gateway.running.counters.limited)?;
     let body = body::whole(request.into_body(), MAX_BATCH_BYTES, gateway.limits.body).await?;
@@ -53,7 +53,7 @@ async fn take(gateway: &Gateway, peer: &Peer, request: Request) -> Result<Json<A
 }
 
 async fn store(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     peer: &Peer,
     (body, encoding): (hyper::body::Bytes, Encoding),
     cost: &mut Cost,
@@ -67,7 +67,12 @@ async fn store(
     let (bytes, batch) = decoded?;
     *cost = Cost { samples: batch.samples.len(), bytes };
     drop(at_work);
-    Ok(Json(gateway.deliver(peer, batch).await?))
+    // It goes on where nobody waits for it any more: what is committed after all is to be known to all whom it concerns.
+    let (gateway, peer) = (gateway.clone(), peer.clone());
+    let delivering = tokio::spawn(async move { gateway.deliver(&peer, batch).await });
+    let delivered =
+        delivering.await.map_err(|_panicked| Refused::later("internal", "the batch could not be stored"))?;
+    Ok(Json(delivered?))
 }
 
 impl Gateway {

@@ -188,6 +188,26 @@ async fn inv_2_a_store_that_is_busy_says_so_before_the_commit_and_not_after() {
 }
 
 #[tokio::test]
+async fn what_is_committed_after_its_probe_was_told_to_come_again_is_known_to_all_whom_it_concerns() {
+    let door = Door::with(Limits { commit: Duration::from_millis(100), ..Limits::default() }).await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
+    let (release, held) = mpsc::channel::<()>();
+    let store = door.running.store.clone();
+    let holding = tokio::spawn(async move {
+        store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
+    });
+    let answer = connection.post(&probe.batch(vec![door.sample("eu-west", 0)])).await;
+    assert_eq!(answer.refusal(), "busy");
+    let mut arrivals = door.running.arrivals.subscribe();
+    assert_eq!(*arrivals.borrow_and_update(), 0);
+    release.send(()).unwrap();
+    holding.await.unwrap();
+    tokio::time::timeout(SOON, arrivals.changed()).await.expect("whoever waits for samples is woken").unwrap();
+    assert_eq!((door.running.counters.samples_stored.get(), door.stored().await), (1, 1));
+}
+
+#[tokio::test]
 async fn a_slot_of_a_version_that_was_is_taken_and_a_new_check_from_the_moment_it_is_in_force() {
     let door = Door::open().await;
     let probe = door.probe("eu-west", "eu-west-1").await;
