@@ -70,6 +70,10 @@ pub struct Gateway {
     began: Timestamp,
     /// Places for batches being taken apart.
     at_work: Semaphore,
+    /// Places for those who want to join.
+    joins: Semaphore,
+    /// Why it was told that somebody could not join.
+    not_let_in: Seldom<String>,
 }
 
 /// Lets probes in on `listener` until `running.stop`, then lets open requests finish.
@@ -106,6 +110,8 @@ impl Gateway {
             shut_out: Seldom::default(),
             began: running.clock.now(),
             at_work: Semaphore::new(limits.batches_at_work),
+            joins: Semaphore::new(limits::JOINS_AT_WORK),
+            not_let_in: Seldom::default(),
             limits,
             running,
         }

@@ -15,7 +15,7 @@ use nines_shared::time::Timestamp;
 use nines_shared::wire::BACKDATED_MS;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use tokio::sync::watch;
 
@@ -62,6 +62,11 @@ impl Request {
     /// [`AuthorityError::Request`] where it can't be read or its signature is wrong.
     pub fn read(pem: &str) -> Result<Self, AuthorityError> {
         CertificateSigningRequestParams::from_pem(pem).map(Self).map_err(AuthorityError::Request)
+    }
+
+    /// SHA-256 of the public key that it is for.
+    pub fn key_sha256(&self) -> [u8; 32] {
+        sha256(&self.0.public_key.subject_public_key_info())
     }
 }
 

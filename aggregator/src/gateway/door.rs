@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
@@ -33,13 +33,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Serves `app` on `listener` until `stop`, then waits for open connections to close.
 pub(super) async fn serve(listener: TcpListener, tls: Tls, app: Router, limits: &Limits, running: &Running) {
     let places = Places::new(limits.connections, limits.connections_of_one);
-    let (open, stop) = (TaskTracker::new(), &running.stop);
+    let strangers = Arc::new(Semaphore::new(limits.strangers));
+    let open = TaskTracker::new();
     while let Some((stream, place)) = next(&listener, &places, running).await {
         let connection = Connection {
             acceptor: TlsAcceptor::from(tls.config()),
             app: app.clone(),
             limits: limits.clone(),
-            stop: stop.clone(),
+            strangers: strangers.clone(),
+            running: running.clone(),
             _place: place,
         };
         open.spawn(connection.serve(stream));
@@ -80,7 +82,9 @@ struct Connection {
     acceptor: TlsAcceptor,
     app: Router,
     limits: Limits,
-    stop: CancellationToken,
+    /// Places for those without a certificate.
+    strangers: Arc<Semaphore>,
+    running: Running,
     _place: Place,
 }
 
@@ -90,7 +94,7 @@ impl Connection {
         let _not_vital = stream.set_nodelay(true);
         let handshake = timeout(self.limits.handshake, self.acceptor.accept(stream));
         let stream = tokio::select! {
-            () = self.stop.cancelled() => return,
+            () = self.running.stop.cancelled() => return,
             shaken = handshake => match shaken {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return tracing::debug!(%error, "gateway.handshake_failed"),
@@ -102,6 +106,10 @@ impl Connection {
 
     async fn speak(self, stream: TlsStream<TcpStream>) {
         let peer = stream.get_ref().1.peer_certificates().and_then(|chain| Peer::of(chain.first()?));
+        let place = if peer.is_some() { None } else { self.strangers.try_acquire().ok() };
+        if peer.is_none() && place.is_none() {
+            return self.running.counters.probes_turned_away.add(1);
+        }
         let lifetime = if peer.is_some() { self.limits.connection } else { self.limits.stranger };
         let http = self.http(stream.get_ref().1.alpn_protocol() == Some(b"h2"));
         let (app, known) = (self.app.clone(), Arc::new(Known::default()));
@@ -117,7 +125,7 @@ impl Connection {
         tokio::select! {
             ended = connection.as_mut() => return told(ended),
             () = tokio::time::sleep(lifetime) => {}
-            () = self.stop.cancelled() => {}
+            () = self.running.stop.cancelled() => {}
         }
         connection.as_mut().graceful_shutdown();
         match timeout(self.limits.closing, connection).await {

@@ -15,6 +15,11 @@ pub const HEAD: Duration = Duration::from_secs(60);
 pub const BODY: Duration = Duration::from_secs(30);
 /// How long a connection without a certificate may last: long enough to join.
 pub const STRANGER: Duration = Duration::from_secs(30);
+/// Connections without a certificate at one time; further ones are closed at once. A sixth of all: whoever may be anybody
+/// leaves the rest to the fleet, and as many machines may join at once.
+pub const MAX_STRANGERS: usize = 256;
+/// Requests to join that are being looked at at one time; further ones wait. They share readers and writer with the fleet.
+pub const JOINS_AT_WORK: usize = 2;
 /// How long a connection with a certificate may last; then it is closed in order and made anew, so that
 /// a certificate that has ended does not live on in a connection.
 pub const CONNECTION: Duration = Duration::from_secs(3_600);
@@ -50,6 +55,8 @@ pub struct Limits {
     pub body: Duration,
     /// See [`STRANGER`].
     pub stranger: Duration,
+    /// See [`MAX_STRANGERS`].
+    pub strangers: usize,
     /// See [`CONNECTION`].
     pub connection: Duration,
     /// See [`CLOSING`].
@@ -69,6 +76,7 @@ impl Default for Limits {
             head: HEAD,
             body: BODY,
             stranger: STRANGER,
+            strangers: MAX_STRANGERS,
             connection: CONNECTION,
             closing: CLOSING,
             commit: COMMIT,

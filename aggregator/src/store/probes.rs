@@ -84,6 +84,12 @@ ALTER TABLE probe ADD COLUMN unread     TEXT NOT NULL DEFAULT '';
 /// SQL that adds from where on a probe's backlog is still to come.
 pub(super) const BACKLOG: &str = "ALTER TABLE probe ADD COLUMN backlog_from INTEGER;";
 
+/// SQL that adds with which key an invitation was used.
+pub(super) const JOINED: &str = "
+-- SHA-256 of the public key; NULL before, and where that was before it was kept.
+ALTER TABLE invitation ADD COLUMN key_sha256 BLOB;
+";
+
 /// Someone may join once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvitationRow {
@@ -270,6 +276,30 @@ pub fn join(
         params![probe.id.as_str(), probe.region.as_str(), now.as_ms()],
     )?;
     certificates::put_in_place(tx, &probe.id, &probe.certificate, now)
+}
+
+/// Keeps with which key the invitation was used: by the SHA-256 of the public one.
+///
+/// # Errors
+/// What SQLite says.
+pub fn joined_with(tx: &Transaction<'_>, secret_sha256: &[u8; 32], key_sha256: &[u8; 32]) -> Result<(), StoreError> {
+    let sql = "UPDATE invitation SET key_sha256 = ?2 WHERE secret_sha256 = ?1";
+    tx.execute(sql, params![secret_sha256, key_sha256])?;
+    Ok(())
+}
+
+/// Whether `invitation` was used with the key of this SHA-256 by one who may not have learnt of it: it has not been heard
+/// since, is still the probe that joined then, and was not shut out.
+///
+/// # Errors
+/// What SQLite says.
+pub fn was_not_told(conn: &Connection, invitation: &InvitationRow, key_sha256: &[u8; 32]) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (
+                 SELECT 1 FROM invitation JOIN probe ON probe.id = invitation.probe AND joined_at = used_at
+                 WHERE secret_sha256 = ?1 AND key_sha256 = ?2 AND revoked_at IS NULL
+                   AND (seen_at IS NULL OR seen_at < joined_at))";
+    let by = params![invitation.secret_sha256, key_sha256];
+    Ok(conn.prepare_cached(sql)?.query_row(by, |row| row.get(0))?)
 }
 
 /// Shuts `id` out, and voids an open invitation of that name. Tells whether there was anything to revoke.

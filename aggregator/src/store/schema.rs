@@ -28,6 +28,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[shown::TABLES],
     &[probes::ASSIGNED],
     &[probes::BACKLOG],
+    &[probes::JOINED],
 ];
 
 /// The version of this program's tables.

@@ -17,6 +17,10 @@ use crate::link::{Link, LinkError, Query};
 
 /// How long the aggregator may take to let us in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often we ask where the answer is lost. By then we may be in: with the same key we are told again.
+const MAX_TRIES: usize = 4;
+/// How long we wait before we ask again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The most bytes of its answer: a few certificates and two names.
 pub(super) const MAX_JOIN_ANSWER_BYTES: usize = 64 << 10;
 
@@ -85,7 +89,7 @@ pub async fn join(url: &Url, token: &str, state: &Path) -> Result<Joined, JoinEr
     let tls = Credentials::from(Arc::new(pin::client_config(fingerprint)?));
     let mut link = Link::new(url, Arc::new(tls));
     let request = JoinRequest { token: secret.to_owned(), csr_pem: csr(&key)?, probe: was.clone() };
-    let response = ask(&mut link, request).await?;
+    let response = asked(&mut link, &request).await?;
     if was.is_some_and(|was| was != response.probe) {
         return Err(JoinError::Answer(format!("it is for {}, and this machine is another", response.probe)));
     }
@@ -117,8 +121,19 @@ fn parse(token: &str) -> Option<(&str, [u8; 32])> {
     Some((secret, fingerprint.try_into().ok()?))
 }
 
-async fn ask(link: &mut Link, request: JoinRequest) -> Result<JoinResponse, JoinError> {
-    let body = serde_json::to_vec(&request).expect("a join request has only text");
+async fn asked(link: &mut Link, request: &JoinRequest) -> Result<JoinResponse, JoinError> {
+    for _lost in 1..MAX_TRIES {
+        match ask(link, request).await {
+            Err(JoinError::Link(LinkError::Timeout(_) | LinkError::Broken(_) | LinkError::Body(_))) => {}
+            answered => return answered,
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    ask(link, request).await
+}
+
+async fn ask(link: &mut Link, request: &JoinRequest) -> Result<JoinResponse, JoinError> {
+    let body = serde_json::to_vec(request).expect("a join request has only text");
     let query = Query {
         method: Method::POST,
         path: JOIN_PATH.to_owned(),

@@ -49,6 +49,35 @@ async fn a_machine_that_is_a_probe_joins_again_as_that_one_and_says_so() {
 }
 
 #[tokio::test]
+async fn where_the_answer_is_lost_we_ask_again_with_the_same_key_and_not_for_ever() {
+    let lost = std::sync::atomic::AtomicUsize::new(0);
+    let aggregator = StandIn::start(move |seen, authority| {
+        if lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            Reply::Drop
+        } else {
+            lets_in(seen, authority)
+        }
+    })
+    .await;
+    let state = tempfile::tempdir().unwrap();
+    join(&aggregator.url, &aggregator.authority.token(), state.path()).await.unwrap();
+    let keys: Vec<Vec<u8>> = aggregator.seen().iter().map(|seen| key_of(&seen.body)).collect();
+    assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+
+    let silent = StandIn::start(|_, _| Reply::Drop).await;
+    let error = join(&silent.url, &silent.authority.token(), state.path()).await.unwrap_err();
+    assert!(matches!(error, JoinError::Link(_)), "{error}");
+    assert!(!aggregator.seen().is_empty() && (2..10).contains(&silent.seen().len()));
+}
+
+/// The public key that a request to join is for.
+fn key_of(body: &[u8]) -> Vec<u8> {
+    let request: JoinRequest = serde_json::from_slice(body).unwrap();
+    let request = rcgen::CertificateSigningRequestParams::from_pem(&request.csr_pem).unwrap();
+    rcgen::PublicKeyData::subject_public_key_info(&request.public_key)
+}
+
+#[tokio::test]
 async fn an_aggregator_with_another_authority_learns_no_secret() {
     let (aggregator, impostor) = (StandIn::start(lets_in).await, StandIn::start(lets_in).await);
     let state = tempfile::tempdir().unwrap();

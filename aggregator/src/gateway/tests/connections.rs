@@ -83,3 +83,27 @@ async fn an_address_that_has_its_share_is_turned_away_at_once_and_counted() {
     };
     assert_eq!(timeout(SOON, again).await.unwrap(), axum::http::StatusCode::OK, "who has gone makes room");
 }
+
+#[tokio::test]
+async fn strangers_have_their_share_and_leave_the_rest_to_the_fleet() {
+    let door = Door::with(Limits { strangers: 1, ..Limits::default() }).await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let one_in = async {
+        // Who joined just now may not be gone yet.
+        loop {
+            let mut stranger = door.dial(None).await.unwrap();
+            stranger.write_all(b"GET /v1/asks HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            if stranger.read(&mut [0]).await.is_ok_and(|read| read == 1) {
+                return stranger;
+            }
+        }
+    };
+    let stranger = timeout(SOON, one_in).await.unwrap();
+    let before = door.running.counters.probes_turned_away.get();
+    let mut one_more = door.dial(None).await.unwrap();
+    assert_eq!(timeout(SOON, one_more.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+    assert_eq!(door.running.counters.probes_turned_away.get(), before + 1);
+    let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
+    assert_eq!(connection.get(ASSIGNMENT_PATH).await.status, axum::http::StatusCode::OK);
+    drop(stranger);
+}

@@ -5,7 +5,8 @@ use nines_shared::wire::{ASSIGNMENT_PATH, BATCHES_PATH, JOIN_PATH, JoinRequest};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
-use super::fixture::{Door, Identity};
+use super::fixture::{Door, Identity, SOON};
+use crate::control::Command;
 use crate::store::probes::{self, INVITATION_MS};
 
 #[tokio::test]
@@ -24,6 +25,59 @@ async fn whoever_knows_the_secret_joins_once_under_the_name_that_was_invited() {
 
     let (status, refused) = door.join("open sesame").await;
     assert_eq!((status, refused.err().unwrap().error.as_str()), (StatusCode::FORBIDDEN, "token_used"));
+}
+
+#[tokio::test]
+async fn whoever_did_not_get_the_answer_asks_again_with_the_same_key_and_nobody_else_does() {
+    let door = Door::open().await;
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    door.invite("eu-west", "eu-west-1", "secret").await;
+    let lost = door.join_with("secret", &key).await.1.unwrap();
+    assert_eq!(door.join_with("secret", &other).await.1.err().unwrap().error, "token_used");
+    door.pass(INVITATION_MS - 1);
+    let found = door.join_with("secret", &key).await.1.unwrap();
+    let mut void = door.connect(Some(&lost.identity)).await.unwrap();
+    assert_eq!(void.get(ASSIGNMENT_PATH).await.refusal(), "replaced", "one certificate at a time");
+    let mut connection = door.connect(Some(&found.identity)).await.unwrap();
+    connection.post(&found.batch(Vec::new())).await.ack();
+    assert_eq!(door.join_with("secret", &key).await.1.err().unwrap().error, "token_used", "it has got the answer");
+}
+
+#[tokio::test]
+async fn a_spent_invitation_brings_nobody_back_who_was_shut_out_or_replaced_or_is_late() {
+    let door = Door::open().await;
+    for (name, what) in [("eu-west-1", "revoked"), ("eu-west-2", "replaced"), ("eu-west-3", "late")] {
+        let key = KeyPair::generate().unwrap();
+        door.invite("eu-west", name, name).await;
+        let probe = door.join_with(name, &key).await.1.unwrap();
+        match what {
+            "revoked" => drop(door.command(Command::Revoke { probe: probe.joined.probe }).await.unwrap()),
+            "replaced" => {
+                door.pass(1);
+                door.invite("eu-west", name, "anew").await;
+                door.join("anew").await.1.unwrap();
+            }
+            _ => door.pass(INVITATION_MS),
+        }
+        assert_eq!(door.join_with(name, &key).await.1.err().unwrap().error, "token_used", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_before_its_request_is_looked_at_and_without_the_writer() {
+    let door = Door::open().await;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let store = door.running.store.clone();
+    let holding = tokio::spawn(async move {
+        store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
+    });
+    let mut stranger = door.connect(None).await.unwrap();
+    let bad = JoinRequest { token: "guessed".to_owned(), csr_pem: "no PEM".to_owned(), probe: None };
+    let asking = stranger.send(Method::POST, JOIN_PATH, &[], serde_json::to_vec(&bad).unwrap());
+    let answer = tokio::time::timeout(SOON, asking).await.expect("nobody waits for the writer").unwrap();
+    assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::FORBIDDEN, "token_unknown"));
+    release.send(()).unwrap();
+    holding.await.unwrap();
 }
 
 #[tokio::test]

@@ -144,11 +144,15 @@ impl Door {
 
     /// Joins with `secret`; the key never leaves here.
     pub(super) async fn join(&self, secret: &str) -> (StatusCode, Result<Probe, Refusal>) {
-        let key = KeyPair::generate().unwrap();
+        self.join_with(secret, &KeyPair::generate().unwrap()).await
+    }
+
+    /// The same, with this key.
+    pub(super) async fn join_with(&self, secret: &str, key: &KeyPair) -> (StatusCode, Result<Probe, Refusal>) {
         // It asks to be someone else; the authority must not care.
         let mut params = CertificateParams::new(vec!["us-east-1".to_owned()]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, "us-east-1");
-        let csr_pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        let csr_pem = params.serialize_request(key).unwrap().pem().unwrap();
         let body = serde_json::to_vec(&JoinRequest { token: secret.to_owned(), csr_pem, probe: None }).unwrap();
         let mut stranger = self.connect(None).await.unwrap();
         let answer = stranger.send(Method::POST, JOIN_PATH, &[], body).await.unwrap();
