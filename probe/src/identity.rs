@@ -20,7 +20,7 @@ use nines_shared::id::{ProbeId, RegionId};
 pub use credentials::Credentials;
 pub use files::write_atomically;
 pub use join::{JoinError, Joined, join};
-pub use papers::Papers;
+pub use papers::{Papers, authorities_digest, names};
 pub use renew::Renewal;
 
 /// Key, certificate and authorities, in the state directory.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use nines_probe::identity::names;
 use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::time::Timestamp;
 use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, X509Certificate};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Gateway;
 use super::answer::Refused;
@@ -32,10 +33,8 @@ pub struct Peer {
 impl Peer {
     /// Reads a certificate that the handshake has verified; `None` where it names no probe.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (probe, region) = names(certificate)?;
         let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
-        let subject = parsed.subject();
-        let probe = only(subject.iter_common_name())?.parse().ok()?;
-        let region = only(subject.iter_organizational_unit())?.parse().ok()?;
         // The second that a certificate names is its last.
         let until = Timestamp::from_ms(parsed.validity().not_after.timestamp().saturating_add(1).saturating_mul(1_000));
         Some(Self { probe, region, sha256: sha256(certificate), until })
@@ -93,12 +92,6 @@ impl Peer {
             )),
         }
     }
-}
-
-/// The one value of an attribute; a name with two is no name.
-fn only<'a>(mut values: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>) -> Option<&'a str> {
-    let value = values.next()?.as_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 /// Whoever asks, as the certificate says. The handler must look up its standing before it believes it.

@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use nines_shared::id::{ProbeId, RegionId};
+use nines_shared::sample::detail;
 use nines_shared::wire::{JOIN_PATH, JoinRequest, JoinResponse, Refusal};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use url::Url;
@@ -144,11 +145,15 @@ async fn ask(link: &mut Link, request: &JoinRequest) -> Result<JoinResponse, Joi
     };
     let answer = link.ask(query).await?;
     if answer.status != StatusCode::OK {
-        let refusal = serde_json::from_slice::<Refusal>(&answer.body);
-        let message = refusal.map_or_else(|_| "it does not say why".to_owned(), |refusal| refusal.message);
-        return Err(JoinError::Refused { status: answer.status, message: nines_shared::sample::detail(&message) });
+        return Err(JoinError::Refused { status: answer.status, message: why(&answer.body) });
     }
     serde_json::from_slice(&answer.body).map_err(|error| JoinError::Answer(error.to_string()))
+}
+
+/// What a refusal's `body` says, for people.
+pub(super) fn why(body: &[u8]) -> String {
+    let refusal = serde_json::from_slice::<Refusal>(body);
+    refusal.map_or_else(|_| "it does not say why".to_owned(), |refusal| detail(&refusal.message))
 }
 
 /// The certificate is for our key and names who the answer says we are; the first authority is the pinned one.

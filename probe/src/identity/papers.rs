@@ -78,11 +78,16 @@ impl Papers {
         Ok(Self { probe, region, issued_at, until, certificate, authorities, tls: Arc::new(tls) })
     }
 
-    /// Names the authorities as the aggregator does: SHA-256 of their certificates one after the other, in hex.
+    /// Names the authorities, as [`authorities_digest`] does.
     pub(super) fn authorities_digest(&self) -> String {
-        let all: Vec<u8> = self.authorities.iter().flat_map(|one| one.iter().copied()).collect();
-        HEXLOWER.encode(digest(&SHA256, &all).as_ref())
+        authorities_digest(&self.authorities)
     }
+}
+
+/// Names those who vouch for a fleet, on both sides: SHA-256 of their certificates one after the other, in hex.
+pub fn authorities_digest(authorities: &[CertificateDer<'_>]) -> String {
+    let all: Vec<u8> = authorities.iter().flat_map(|one| one.iter().copied()).collect();
+    HEXLOWER.encode(digest(&SHA256, &all).as_ref())
 }
 
 /// Puts a key, its certificate and the authorities into the state directory: all of them or none.
@@ -150,8 +155,9 @@ fn life(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     Some((at(validity.not_before).plus_ms(BACKDATED_MS), at(validity.not_after)))
 }
 
-/// The probe (CN) and region (OU) that `certificate` is for; `None` where it does not name exactly one of each.
-pub(super) fn names(certificate: &CertificateDer<'_>) -> Option<(ProbeId, RegionId)> {
+/// The probe (CN) and region (OU) that `certificate` is for, as both sides read it; `None` where it does not name exactly one
+/// of each.
+pub fn names(certificate: &CertificateDer<'_>) -> Option<(ProbeId, RegionId)> {
     let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
     let probe = only(parsed.subject().iter_common_name())?.parse().ok()?;
     let region = only(parsed.subject().iter_organizational_unit())?.parse().ok()?;

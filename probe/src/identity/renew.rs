@@ -13,14 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
-use nines_shared::sample::detail;
 use nines_shared::time::Timestamp;
-use nines_shared::wire::{RENEW_PATH, Refusal, RenewRequest, RenewResponse};
+use nines_shared::wire::{RENEW_PATH, RenewRequest, RenewResponse};
 use rcgen::KeyPair;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::join::{MAX_JOIN_ANSWER_BYTES, csr, new_key};
+use super::join::{MAX_JOIN_ANSWER_BYTES, csr, new_key, why};
 use super::{Credentials, IDENTITY_FILE, IdentityError, Papers, papers};
 use crate::clock_watch::ClockWatch;
 use crate::link::{Link, LinkError, Query};
@@ -139,9 +138,7 @@ impl Renewal {
         // A connection of its own, which ends with the answer: the next one is weeks away.
         let answer = Link::new(&self.aggregator, Arc::clone(&self.tls)).ask(query).await?;
         if answer.status != StatusCode::OK {
-            let refusal = serde_json::from_slice::<Refusal>(&answer.body);
-            let message = refusal.map_or_else(|_| "it does not say why".to_owned(), |refusal| refusal.message);
-            return Err(NotRenewed::Refused { status: answer.status, message: detail(&message) });
+            return Err(NotRenewed::Refused { status: answer.status, message: why(&answer.body) });
         }
         serde_json::from_slice(&answer.body).map_err(|error| NotRenewed::Answer(error.to_string()))
     }

@@ -2,6 +2,7 @@
 //! probe knows it, and the newest the probes'.
 
 use data_encoding::HEXLOWER;
+use nines_probe::identity::authorities_digest;
 use nines_shared::id::{ProbeId, RegionId};
 use nines_shared::seal;
 use nines_shared::time::Timestamp;
@@ -57,11 +58,10 @@ impl Circle {
             return Err(AuthorityError::Certificate(rcgen::Error::CouldNotParseCertificate));
         };
         let certificates: Vec<_> = there.iter().map(|row| der_of(&row.certificate_pem)).collect::<Result<_, _>>()?;
-        let all: Vec<u8> = certificates.iter().flat_map(|one| one.iter().copied()).collect();
         Ok(Self {
             oldest: Signer::of(oldest)?,
             newest: if oldest.no == newest.no { None } else { Some(Signer::of(newest)?) },
-            digest: HEXLOWER.encode(&sha256(&all)),
+            digest: authorities_digest(&certificates),
             certificates,
             bundle_pem: there.iter().map(|row| row.certificate_pem.as_str()).collect(),
         })
