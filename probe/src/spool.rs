@@ -86,7 +86,7 @@ pub struct Waiting {
 pub struct Load {
     /// Committed samples, in the order in which they were committed.
     pub rows: Vec<Waiting>,
-    /// The slot of the oldest sample that waits and is not among them.
+    /// The slot of the sample that was committed first of those that wait and are not among them.
     pub behind: Option<Timestamp>,
 }
 

@@ -154,7 +154,7 @@ pub struct Health {
     pub boot_id: String,
     /// Samples in the spool that are not acknowledged yet, this batch included.
     pub spooled: u64,
-    /// The slot of the oldest of them that is not in this batch; `None` where all are in it. A backlog is delivered
+    /// The slot of the first of them, in the order in which they were taken, that is not in this batch; `None` where all are in it. A backlog is delivered
     /// from both ends, so what was taken before a sample that has come may still be to come, from here on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog_from: Option<Timestamp>,
