@@ -89,7 +89,7 @@ pub async fn run(
     let tls = Tls::new(authority.clone(), running.clock.clone())?;
     let gateway = Arc::new(Gateway::new(running, authority, limits));
     // Before anybody asks: whoever shared a region before we were away shares it now.
-    if let Err(error) = assignment::learn(&gateway).await {
+    if let Err(error) = gateway.learn().await {
         tracing::error!(%error, "sharing.not_read");
     }
     let serving = door::serve(listener, tls, router(gateway.clone()), &gateway.limits, &gateway.running);

@@ -47,10 +47,10 @@ pub struct Run {
 impl Run {
     /// The figures in a line.
     pub fn told(&self) -> String {
-        let Sums { batches, ticks, kills, undone, again } = self.sums;
+        let Sums { batches, ticks, kills, undone, again, given } = self.sums;
         format!(
             "{} samples in {batches} batches ({again} again), {} outages, {ticks} looks, {kills} kills ({undone} undid a \
-             commit), {} incidents, {} letters, {} reports: {}",
+             commit), {} incidents, {} letters, {} reports, other work {given} times: {}",
             self.samples,
             self.outages,
             self.incidents,

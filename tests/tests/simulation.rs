@@ -54,6 +54,7 @@ fn much_happened(runs: &[Run]) {
         ("kills", sum(|run| run.sums.kills), worlds),
         ("commits undone", sum(|run| run.sums.undone), worlds / 4),
         ("batches again", sum(|run| run.sums.again), worlds),
+        ("assignments", sum(|run| run.sums.given), 8 * worlds),
         ("reports", sum(|run| run.reports as u64), worlds / 4),
     ] {
         assert!(least <= happened, "{happened} {what} in {worlds} worlds");

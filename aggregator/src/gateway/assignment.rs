@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use nines_shared::time::Timestamp;
 use nines_shared::wire::{Assignment, MAX_ANSWER_BYTES};
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -19,6 +20,7 @@ use super::answer::Refused;
 use super::join::unsigned;
 use super::peer::Peer;
 use super::{Gateway, long_poll};
+use crate::definition::Fleet;
 use crate::sharing::Known;
 use crate::store::{StoreError, probes};
 
@@ -44,18 +46,49 @@ pub(super) async fn assignment(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refused> {
     peer.stands(&gateway.running).await?;
-    let (running, assignments) = (&gateway.running, &gateway.assignments);
-    let in_force = || (running.fleet.borrow().clone(), running.clock.now());
-    if let Some(held) = assignments.has(&peer, &asked.have, in_force()) {
-        gateway.desk.looks_at(running, &peer.probe, held);
-    }
-    let new = || {
-        let work = assignments.of(&peer, in_force());
-        (work.assignment.digest != asked.have).then_some(work)
-    };
-    match long_poll::until_new(assignments.planned(), asked.wait_ms, &running.stop, new).await {
+    gateway.has(&peer, &asked.have);
+    let (planned, stop) = (gateway.assignments.planned(), &gateway.running.stop);
+    match long_poll::until_new(planned, asked.wait_ms, stop, || gateway.other(&peer, &asked.have)).await {
         Some(work) => answer(&gateway, &peer, &work),
         None => Ok(StatusCode::NOT_MODIFIED.into_response()),
+    }
+}
+
+impl Gateway {
+    /// `peer` has the work called `have`, and is heard: what it is to do from now on, where that is something else. Its `now`
+    /// means nothing.
+    pub fn assigned(&self, peer: &Peer, have: &str) -> Option<Assignment> {
+        self.has(peer, have);
+        let work = self.other(peer, have)?;
+        self.assignments.sent(&peer.probe, &work);
+        Some(work.assignment.clone())
+    }
+
+    /// Learns which probes there are.
+    ///
+    /// # Errors
+    /// What the store says; then those known before stay.
+    pub async fn learn(&self) -> Result<(), StoreError> {
+        let listed = self.running.store.read(probes::list).await?;
+        let there = listed.into_iter().filter(|probe| probe.revoked_at.is_none());
+        let known = there.map(|probe| Known { probe: probe.id, region: probe.region, heard: probe.seen_at });
+        self.assignments.know(known.collect(), self.running.clock.now());
+        Ok(())
+    }
+
+    fn has(&self, peer: &Peer, have: &str) {
+        if let Some(held) = self.assignments.has(peer, have, self.in_force()) {
+            self.desk.looks_at(&self.running, &peer.probe, held);
+        }
+    }
+
+    fn other(&self, peer: &Peer, have: &str) -> Option<Arc<Work>> {
+        let work = self.assignments.of(peer, self.in_force());
+        (work.assignment.digest != have).then_some(work)
+    }
+
+    fn in_force(&self) -> (Arc<Fleet>, Timestamp) {
+        (self.running.fleet.borrow().clone(), self.running.clock.now())
     }
 }
 
@@ -75,18 +108,6 @@ fn answer(gateway: &Gateway, peer: &Peer, work: &Arc<Work>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// Learns which probes there are.
-///
-/// # Errors
-/// What the store says; then those known before stay.
-pub(super) async fn learn(gateway: &Gateway) -> Result<(), StoreError> {
-    let listed = gateway.running.store.read(probes::list).await?;
-    let there = listed.into_iter().filter(|probe| probe.revoked_at.is_none());
-    let known = there.map(|probe| Known { probe: probe.id, region: probe.region, heard: probe.seen_at });
-    gateway.assignments.know(known.collect(), gateway.running.clock.now());
-    Ok(())
-}
-
 /// Has those who wait for work look again when the fleet file changes, or those who share, until `running.stop`.
 pub(super) async fn mind(gateway: &Gateway) {
     let (mut fleet, mut admitted) = (gateway.running.fleet.clone(), gateway.authority.changes());
@@ -100,7 +121,7 @@ pub(super) async fn mind(gateway: &Gateway) {
             () = sleep(LOOK_EVERY) => {}
         }
         if unread {
-            unread = learn(gateway).await.inspect_err(|error| tracing::error!(%error, "sharing.not_read")).is_err();
+            unread = gateway.learn().await.inspect_err(|error| tracing::error!(%error, "sharing.not_read")).is_err();
         }
         gateway.assignments.look(gateway.running.clock.now());
     }

@@ -25,7 +25,7 @@ use nines::store::reports::{self, Kept, Restated};
 use nines::store::silences::{self, Silence};
 use nines::store::{Store, StoreError, incidents};
 use nines_shared::time::{Clock, Timestamp};
-use nines_shared::wire::{Ack, Ask, Batch};
+use nines_shared::wire::{Ack, Ask, Assignment, Batch};
 use rusqlite::{Connection, Transaction};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -228,6 +228,12 @@ impl Aggregator {
         asked.map(|asks| asks.asks).unwrap_or_default()
     }
 
+    /// Probe number `probe` has the work called `have`, and asks for other at `now`.
+    pub fn assigned(&mut self, probe: usize, have: &str, now: Timestamp) -> Option<Assignment> {
+        self.clock.set(now);
+        self.life.as_ref()?.gateway.assigned(&self.peers[probe], have)
+    }
+
     fn start(&mut self, fleet: usize) {
         self.life = None;
         let now = self.clock.now();
@@ -246,6 +252,7 @@ impl Aggregator {
             stop: CancellationToken::new(),
         };
         let gateway = Gateway::new(running.clone(), Arc::clone(&self.authority), Limits::default());
+        self.runtime.block_on(gateway.learn()).expect("the probes of the fleet can be read");
         self.peers.iter().for_each(|peer| gateway.listens(peer));
         self.life = Some(Life { desk: Desk::new(&file, now), running, gateway, fleet: sender, ticked: now });
     }

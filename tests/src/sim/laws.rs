@@ -5,6 +5,7 @@
 
 mod letters;
 mod reports;
+mod shares;
 mod spans;
 mod verdicts;
 
@@ -35,6 +36,8 @@ pub fn all(world: &World) -> Law {
     inv_1_every_committed_sample_is_stored_or_counted_dropped(world)?;
     inv_2_what_was_acknowledged_is_stored(world)?;
     inv_3_any_order_of_arrival_gives_the_same_store(world)?;
+    shares::inv_1_a_slot_has_a_sample_where_a_probe_is_well(world)?;
+    shares::inv_3_a_slot_has_one_owner_where_all_are_well(world)?;
     let (record, seen) = judged(world);
     verdicts::inv_4_accounts_and_slots_add_up(world, &record, &seen)?;
     verdicts::inv_5_only_a_quorum_that_saw_it_makes_it_down_or_up(world, &seen)?;

@@ -44,6 +44,8 @@ pub struct Sums {
     pub undone: u64,
     /// Batches that arrived again.
     pub again: u64,
+    /// How often a probe was given other work.
+    pub given: u64,
 }
 
 impl Ledger {

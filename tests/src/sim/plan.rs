@@ -36,7 +36,7 @@ pub struct Plan {
     pub interval_ms: i64,
     /// In how many regions.
     pub regions: usize,
-    /// Which probe looks from which region, by numbers. A region may have two, which both look at everything.
+    /// Which probe looks from which region, by numbers. A region may have several, which share its checks.
     pub probes: Vec<usize>,
     /// How many samples a spool holds.
     pub spool: usize,
@@ -114,8 +114,9 @@ impl Plan {
         let interval_ms = seldom * [300_000, 600_000, 900_000, 900_000][dice.index(4)];
         let regions = [3, 3, 5][dice.index(3)];
         let mut probes: Vec<usize> = (0..regions).collect();
-        if dice.happens(40) {
-            probes.push(dice.index(regions));
+        if dice.happens(60) {
+            let shared = dice.index(regions);
+            probes.extend([shared, shared, dice.index(regions)].into_iter().take(1 + dice.index(3)));
         }
         let spool = if fair || dice.happens(50) { 100_000 } else { 20 + dice.index(60) };
         let truth = Truth::drawn(&mut dice, life, interval_ms, fair);
@@ -139,6 +140,11 @@ impl Plan {
     /// The quorum.
     pub fn quorum(&self) -> usize {
         self.regions / 2 + 1
+    }
+
+    /// Whether probe number `probe` has another one beside it in its region.
+    pub fn shares(&self, probe: usize) -> bool {
+        1 < self.probes.iter().filter(|place| **place == self.probes[probe]).count()
     }
 
     /// When the world ends: what was on its way has arrived by then, and what was wrong is mended.
@@ -212,7 +218,7 @@ impl Plan {
     /// heard past its end.
     fn stay_away_over_the_end_of_the_month(&mut self, dice: &mut Dice) {
         let twin = self.probes.len() - 1;
-        if twin == self.regions && dice.happens(70) {
+        if self.regions <= twin && dice.happens(70) {
             let from = self.life.from.plus_ms(DAY_MS - 6 * HOUR_MS);
             let span = Span::new(from, from.plus_ms(12 * HOUR_MS).min(self.life.to));
             self.troubles.push(Trouble { span, fault: Fault::CutOut(twin) });

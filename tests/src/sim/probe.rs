@@ -66,8 +66,8 @@ pub struct Probe {
     pub life: Option<Life>,
     /// How often its process began: what an earlier one was about to do is void.
     pub lives: u64,
-    /// Which fleet file it has its assignment of; on its disk.
-    pub assigned: usize,
+    /// What it is to do; on its disk.
+    pub work: Work,
     /// Committed and not acknowledged, by number; on its disk.
     pub spool: VecDeque<(u64, Sample)>,
     /// Refused, each with the time of its own clock at which it is offered again; on its disk.
@@ -76,6 +76,15 @@ pub struct Probe {
     pub dropped: u64,
     next_no: u64,
     limit: usize,
+}
+
+/// What a probe is to do.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// What it is called; nothing before the first.
+    pub digest: String,
+    /// Of the checks of its region those that are its own.
+    pub checks: Vec<Arc<Check>>,
 }
 
 /// What dies with the process.
@@ -122,7 +131,7 @@ impl Probe {
             ills: Ills::default(),
             life: None,
             lives: 0,
-            assigned: 0,
+            work: Work::default(),
             spool: VecDeque::new(),
             aside: Vec::new(),
             dropped: 0,
@@ -137,10 +146,10 @@ impl Probe {
     }
 
     /// Its process begins with the assignment that it has on its disk.
-    pub fn start(&mut self, checks: Vec<Arc<Check>>, now: Timestamp) {
+    pub fn start(&mut self, now: Timestamp) {
         self.lives += 1;
         let mut schedule = Schedule::new(self.region.clone(), self.wall(now));
-        schedule.assign(checks);
+        schedule.assign(self.work.checks.clone());
         self.life = Some(Life {
             schedule,
             planned: now,

@@ -6,13 +6,12 @@
 mod line;
 mod look;
 mod people;
+mod share;
 mod trouble;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use nines::gateway::{Peer, Refused};
-use nines_shared::check::Check;
 use nines_shared::sample::Sample;
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{Ack, Batch};
@@ -25,6 +24,7 @@ use super::probe::Probe;
 use super::story::Story;
 use crate::dice::Dice;
 use nines_probe::schedule::Due;
+pub use share::POLL_MS;
 
 /// What is older than this many intervals is farther back than the evaluator looks by itself.
 const LATE_INTERVALS: i64 = 8;
@@ -89,6 +89,7 @@ enum Event {
     Carry,
     Months,
     Assign(usize),
+    Poll,
 }
 
 /// What happens in a probe.
@@ -196,6 +197,7 @@ impl World {
         }
         self.note(self.now, Event::Pulse);
         self.note(self.now, Event::Months);
+        self.note(self.now, Event::Poll);
         for (at, sight) in self.plan.truth.target.clone() {
             self.story.trace(at, "target", || format!("is {sight:?} from now on"));
         }
@@ -225,6 +227,7 @@ impl World {
                 self.note(self.now.plus_ms(MONTHS_MS), Event::Months);
             }
             Event::Assign(probe) => self.assign(probe),
+            Event::Poll => self.poll(),
         }
     }
 
@@ -306,14 +309,9 @@ impl World {
     }
 
     fn start_probe(&mut self, probe: usize) {
-        let checks = self.checks(self.probes[probe].assigned);
-        self.probes[probe].start(checks, self.now);
+        self.probes[probe].start(self.now);
         self.note_of(probe, 0, OfProbe::Look);
         self.note_of(probe, 1_000, OfProbe::Ship);
-        self.note(self.now.plus_ms(1_000), Event::Assign(probe));
-    }
-
-    fn checks(&self, fleet: usize) -> Vec<Arc<Check>> {
-        self.plan.fleets[fleet].checks.iter().cloned().map(Arc::new).collect()
+        self.note(self.now, Event::Assign(probe));
     }
 }

@@ -25,15 +25,13 @@ const BAD_LINE_MS: i64 = 40_000;
 /// A batch that is doubled comes again within this time, in ms.
 const AGAIN_MS: i64 = 600_000;
 /// How often in a hundred something is lost or doubled on a bad line.
-const LOST_PERCENT: u64 = 25;
+pub(super) const LOST_PERCENT: u64 = 25;
 /// How long the aggregator takes at most where it is slow, in ms.
 const SLOW_MS: i64 = 60_000;
 /// How soon the evaluator looks at what came, in ms.
 const LOOK_MS: i64 = 200;
 /// How often in a hundred it looks at once at what says nothing but up.
 const PROMPT_PERCENT: u64 = 20;
-/// How often a probe that has another assignment asks for it, in ms.
-const ASSIGN_MS: i64 = 60_000;
 
 impl World {
     pub(super) fn ship_soon(&mut self, probe: usize, after_ms: i64) {
@@ -166,26 +164,6 @@ impl World {
                 self.noted += 1;
                 self.events.insert((self.now, self.noted), Event::OfProbe(probe, lives, OfProbe::Begin(due)));
             }
-        }
-    }
-
-    /// A probe asks what it is to do, until it has been told.
-    pub(super) fn assign(&mut self, probe: usize) {
-        let (in_force, wall) = (self.in_force, self.probes[probe].wall(self.now));
-        let checks = self.checks(in_force);
-        let host = &mut self.probes[probe];
-        if host.assigned == in_force {
-            return;
-        }
-        let reached = self.aggregator.lives() && host.is_connected() && host.runs(self.now);
-        if let Some(life) = host.life.as_mut().filter(|_| reached) {
-            host.assigned = in_force;
-            life.schedule.assign(checks);
-            let name = &host.name;
-            self.story.trace(self.now, name, || format!("has another assignment, at {wall} of its clock"));
-            self.look_anew(probe);
-        } else {
-            self.note(self.now.plus_ms(ASSIGN_MS), Event::Assign(probe));
         }
     }
 

@@ -43,7 +43,7 @@ impl World {
         self.note_of(probe, 0, OfProbe::Look);
     }
 
-    fn look_at_the_schedule(&mut self, probe: usize) {
+    pub(super) fn look_at_the_schedule(&mut self, probe: usize) {
         for due in self.probes[probe].look(self.now) {
             match due.action {
                 Action::Run => {
