@@ -12,7 +12,7 @@ use nines_shared::time::{Span, Timestamp};
 
 use super::Law;
 use super::spans::union;
-use crate::sim::plan::{Fault, TIMEOUT_MS};
+use crate::sim::plan::{Fault, TIMEOUT_MS, Trouble};
 use crate::sim::world::{POLL_MS, World};
 
 /// Within this time after somebody fell silent another has its checks, in ms. And within it whoever could hear nothing has
@@ -88,17 +88,26 @@ fn changed(ills: &[Vec<Span>], due: Timestamp, ms: i64) -> bool {
 fn ills(world: &World, place: usize) -> Vec<Vec<Span>> {
     let moment = |at: Timestamp| Span::new(at, at.plus_ms(1));
     let of = |probe: usize| {
-        let strikes = world.plan.troubles.iter().flat_map(|trouble| {
+        let ills = world.plan.troubles.iter().flat_map(|trouble| {
             let Span { from, to } = trouble.span;
             match (trouble.fault == Fault::Reloaded, is_ill(trouble.fault, probe)) {
                 (true, _) => vec![moment(from), moment(to)],
-                (false, true) => vec![trouble.span],
+                (false, true) => vec![Span::new(from, to.plus_ms(ahead_ms(world, probe, trouble)))],
                 (false, false) => Vec::new(),
             }
         });
-        union(strikes.collect())
+        union(ills.collect())
     };
     (0..world.probes.len()).filter(|probe| world.probes[*probe].place == place).map(of).collect()
+}
+
+/// How long after a step of its clock a probe does not look at slots since its clock has passed them before: as far as it was
+/// ahead. It does not know whether it had the check then, so a slot may go without a sample that it never looked at.
+fn ahead_ms(world: &World, probe: usize, of: &Trouble) -> i64 {
+    let is_step = |trouble: &Trouble| matches!(trouble.fault, Fault::ProbeClock(who, _) if who == probe);
+    let step_ms = |trouble: &Trouble| if let Fault::ProbeClock(_, ms) = trouble.fault { ms.max(0) } else { 0 };
+    let beside = |trouble: &&Trouble| is_step(trouble) && trouble.span.intersection(of.span).is_some();
+    if is_step(of) { world.plan.troubles.iter().filter(beside).map(step_ms).sum() } else { 0 }
 }
 
 fn is_ill(fault: Fault, probe: usize) -> bool {
