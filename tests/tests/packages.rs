@@ -135,8 +135,8 @@ fn packages_install_run_keep_what_is_the_operators_and_leave_nothing_when_purged
 const TEMPLATE: &str = "deploy/terraform/cloud-init.yaml.tftpl";
 const TOKEN: &str = "c2VjcmV0.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// The user data's script as cloud-init writes it, with its paths below `folder`.
-fn script(folder: &Path, sha256: &str) -> PathBuf {
+/// What cloud-init is told to run on a fresh machine, with its paths below `folder`, where it has written the script.
+fn user_data(folder: &Path, sha256: &str) -> Vec<String> {
     let mut text = fs::read_to_string(repository().join(TEMPLATE)).unwrap();
     assert!(text.starts_with("#cloud-config\n"), "by this line cloud-init knows it");
     for (name, value) in [
@@ -153,15 +153,20 @@ fn script(folder: &Path, sha256: &str) -> PathBuf {
     let lines = text.lines().skip_while(|line| line.trim() != "content: |").skip(1);
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with("      "));
     let script: String = lines.map(|line| format!("{}\n", line.get(6..).unwrap_or(""))).collect();
-    let script = script.replace("/run/", &format!("{}/", folder.display()));
-    let script = script.replace("/etc/nines/", &format!("{}/etc-", folder.display()));
-    let path = folder.join("nines-probe-install");
-    fs::write(&path, script).unwrap();
-    path
+    let here = |text: &str| text.replace("/run/", &format!("{}/", folder.display()));
+    let script = here(&script).replace("/etc/nines/", &format!("{}/etc-", folder.display()));
+    let written = text.lines().find_map(|line| line.trim().strip_prefix("- path: ")).expect("a file is written");
+    fs::write(here(written), script).unwrap();
+    // Nothing below /run can be executed on Debian, whatever the file's mode is.
+    fs::set_permissions(here(written), fs::Permissions::from_mode(0o600)).unwrap();
+    let told: Vec<&str> = text.lines().skip_while(|line| *line != "runcmd:").skip(1).collect();
+    let [told] = told[..] else { panic!("one command: {told:?}") };
+    let words = told.trim().strip_prefix("- [").and_then(|words| words.strip_suffix(']')).expect("a list of words");
+    words.split(", ").map(here).collect()
 }
 
-/// Runs the script with commands that write down how they were called.
-fn run(folder: &Path, script: &Path) -> (Output, String) {
+/// Runs what cloud-init is told to, with commands that write down how they were called.
+fn run(folder: &Path, told: &[String]) -> (Output, String) {
     let commands = folder.join("bin");
     fs::create_dir_all(&commands).unwrap();
     let log = folder.join("calls");
@@ -175,7 +180,7 @@ fn run(folder: &Path, script: &Path) -> (Output, String) {
         fs::set_permissions(commands.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("sh").arg(script).env("PATH", path).output().unwrap();
+    let output = Command::new(&told[0]).args(&told[1..]).env("PATH", path).output().unwrap();
     (output, fs::read_to_string(log).unwrap_or_default())
 }
 
@@ -186,7 +191,7 @@ fn sha256(text: &str) -> String {
 #[test]
 fn a_fresh_machine_joins_with_a_token_and_an_address_and_one_that_has_joined_keeps_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")));
     assert!(output.status.success(), "{output:?}");
     let calls: Vec<&str> = calls.lines().collect();
     let [fetched, installed, joined, started] = calls[..] else { panic!("{calls:?}") };
@@ -197,14 +202,14 @@ fn a_fresh_machine_joins_with_a_token_and_an_address_and_one_that_has_joined_kee
 
     fs::write(folder.path().join("etc-probe.toml"), "").unwrap();
     fs::remove_file(folder.path().join("calls")).unwrap();
-    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")));
     assert!(output.status.success() && !calls.contains("join") && calls.contains("enable"), "{calls}");
 }
 
 #[test]
 fn a_package_that_is_not_the_one_named_is_never_installed() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, calls) = run(folder.path(), &script(folder.path(), &sha256("another package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("another package")));
     assert!(!output.status.success(), "{output:?}");
     assert_eq!(calls.lines().count(), 1, "fetched, and no more: {calls}");
 }
