@@ -2,19 +2,35 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Mode of what only the probe may read.
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIRECTORY: u32 = 0o700;
+/// The user id of root.
+pub const ROOT: u32 = 0;
 
 /// Makes `directory` for its owner alone, with those above it; one that is there is left as it is.
 pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(directory)
 }
 
-/// Puts `content` into `path`, readable by its owner alone: written beside it, synced, renamed.
+/// Gives `file` to whoever owns `folder`, where root has made it in a folder of somebody else: the service that lives
+/// there has a user of its own, and nobody else would let it read. What is not root's stays whose it is.
+///
+/// # Errors
+/// What the system says; a root that may not give anything away has no such folder to write to.
+pub fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
+    let (made, folder) = (file.metadata()?, fs::metadata(folder)?);
+    if made.uid() != ROOT || folder.uid() == ROOT {
+        return Ok(());
+    }
+    fchown(file, Some(folder.uid()), Some(folder.gid()))
+}
+
+/// Puts `content` into `path`, readable by its owner alone: written beside it, synced, renamed. Whose it is
+/// [`hand_over`] says.
 ///
 /// # Errors
 /// What the system says; `path` then holds what it held before.
@@ -28,10 +44,11 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(beside)?;
+    hand_over(&file, directory)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(beside, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }

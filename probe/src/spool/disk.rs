@@ -9,6 +9,7 @@ use nines_shared::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Counts, FIRST_RETRY_MS, Load, NEXT_RETRY_MS, Row, SpoolError, Waiting};
+use crate::identity::hand_over;
 
 /// The schema that this version writes.
 const SCHEMA: i64 = 1;
@@ -65,7 +66,9 @@ pub(super) enum Write<'a> {
 impl Disk {
     pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
         let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
-        file.map_err(|source| SpoolError::File { path: path.to_owned(), source })?;
+        // SQLite gives the files beside it to its owner.
+        let made = file.and_then(|file| hand_over(&file, path.parent().unwrap_or(path)));
+        made.map_err(|source| SpoolError::File { path: path.to_owned(), source })?;
         let unusable = |source| SpoolError::Unusable { path: path.to_owned(), source };
         let mut conn = Connection::open(path).map_err(unusable)?;
         settings(&conn).map_err(unusable)?;

@@ -1,0 +1,109 @@
+//! What becomes of the line that `nines probe invite` prints where people type it: on the machine of a packaged service,
+//! as root and without `sudo`, for the first time and again.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nines_tests::binaries;
+use nines_tests::fleet::{Fleet, REGIONS};
+use nines_tests::process::Process;
+use nines_tests::sink::Sink;
+use tempfile::TempDir;
+
+/// The user and the group of a service, which no user of this machine has.
+const SERVICE: (u32, u32) = (4711, 4712);
+
+/// A fleet without checks: who joins it is all that matters.
+fn fleet(sink: &Sink) -> Fleet {
+    Fleet::without_probes(1, "\n[[service]]\nid = \"shop\"\ncustomer = \"acme\"\n", sink)
+}
+
+/// A folder that every user of this machine may enter.
+fn open_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// The words of a line that lets the probe called `name` in.
+fn line(fleet: &Fleet, name: &str) -> Vec<String> {
+    let line = fleet.run(&["probe", "invite", "--region", REGIONS[0].0, "--name", name]);
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    assert_eq!((words.len(), words[0].as_str(), words[1].as_str()), (4, "nines-probe", "join"), "{line}");
+    words
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The program where every user of this machine can reach it.
+fn program(folder: &Path) -> PathBuf {
+    let program = folder.join("nines-probe");
+    fs::copy(binaries::nines_probe(), &program).unwrap();
+    program
+}
+
+/// The probe as its service starts it: under a user of its own.
+fn start_service(program: &Path, config: &Path) -> Process {
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG").uid(SERVICE.0).gid(SERVICE.1);
+    command.args(["--log-format", "json", "run", "--config"]).arg(config);
+    Process::start("the service", &mut command)
+}
+
+fn logged(line: &str, message: &str) -> Option<()> {
+    let json: serde_json::Value = serde_json::from_str(line).ok()?;
+    json["message"].as_str()?.starts_with(message).then_some(())
+}
+
+#[test]
+#[ignore = "root"]
+fn what_root_writes_for_a_service_is_the_services_when_it_joins_anew_and_when_root_runs_it() {
+    let (sink, folder) = (Sink::start(), open_folder());
+    let fleet = fleet(&sink);
+    let (state, config) = (folder.path().join("state"), folder.path().join("probe.toml"));
+    let program = program(folder.path());
+    let join = || {
+        let mut command = Command::new(&program);
+        command.args(&line(&fleet, "packaged")[1..]).arg("--config").arg(&config).arg("--state").arg(&state);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    };
+    let owner = |path: &Path| {
+        let about = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (about.uid(), about.gid())
+    };
+    join();
+    assert_eq!(owner(&state.join("identity.pem")), (0, 0), "root's own folder has root's files");
+    // As the service manager does before the first start, and then never again, since the folder is the service's by then.
+    for given in [&state, &state.join("identity.pem"), &config] {
+        chown(given, Some(SERVICE.0), Some(SERVICE.1)).unwrap();
+    }
+    let mut service = start_service(&program, &config);
+    service.logged("that it runs", |line| logged(line, "agent.started"));
+
+    join();
+    service.logged("that it goes on with the new identity", |line| logged(line, "identity.joined_anew"));
+    assert_eq!(owner(&state.join("identity.pem")), SERVICE);
+    service.terminate();
+    // Somebody runs it as root to see what is wrong: nothing stays behind that the service can't open.
+    for file in ["spool.db", "spool.lock"] {
+        fs::remove_file(state.join(file)).unwrap();
+    }
+    let mut as_root = Command::new(binaries::nines_probe());
+    as_root.env_remove("RUST_LOG").args(["--log-format", "json", "run", "--config"]).arg(&config);
+    let mut as_root = Process::start("root", &mut as_root);
+    as_root.logged("that it runs", |line| logged(line, "agent.started"));
+    for file in fs::read_dir(&state).unwrap().map(Result::unwrap) {
+        assert_eq!(owner(&file.path()), SERVICE, "{}", file.path().display());
+    }
+    as_root.kill();
+    let mut service = start_service(&program, &config);
+    service.logged("that it starts", |line| logged(line, "agent.started"));
+}
