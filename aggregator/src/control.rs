@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use act::Act;
 pub use client::{Carrier, ControlError, carry_out};
-pub use invitation::Invitation;
+pub use invitation::{Invitation, KnownBy};
 use report::{Prepared, prepare};
 pub(crate) use socket::{Socket, done};
 

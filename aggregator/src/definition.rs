@@ -114,8 +114,10 @@ pub struct AggregatorSettings {
     pub web: SocketAddr,
     /// The database's file.
     pub database: PathBuf,
-    /// How people and probes reach this aggregator from outside, for links and join lines, where it is not `web`.
+    /// How people reach this aggregator from outside, for links, where it is not `web`.
     pub public_url: Option<url::Url>,
+    /// How probes reach it from outside, for join lines; `https`, with a host and no path.
+    pub probes_url: Option<url::Url>,
     /// Addresses that alerts may go to although they are not public.
     pub webhook_allow: Vec<ipnet::IpNet>,
     /// Whom we tell that we live.

@@ -320,6 +320,7 @@ pub(crate) mod tests {
                 web: "127.0.0.1:0".parse().unwrap(),
                 database: "nines.db".into(),
                 public_url: None,
+                probes_url: None,
                 webhook_allow: Vec::new(),
                 heartbeat: None,
                 probe_certificates_ms: 30 * 86_400_000,

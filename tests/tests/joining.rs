@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use nines_tests::binaries;
+use nines_tests::binaries::{self, repository};
 use nines_tests::fleet::{Fleet, REGIONS};
 use nines_tests::process::Process;
 use nines_tests::sink::Sink;
@@ -106,4 +106,33 @@ fn what_root_writes_for_a_service_is_the_services_when_it_joins_anew_and_when_ro
     as_root.kill();
     let mut service = start_service(&program, &config);
     service.logged("that it starts", |line| logged(line, "agent.started"));
+}
+
+#[test]
+fn the_packaged_fleet_file_says_what_it_lacks_until_a_probe_elsewhere_can_be_invited() {
+    let folder = tempfile::tempdir().unwrap();
+    let packaged = fs::read_to_string(repository().join("deploy/nines.toml")).unwrap();
+    let packaged = packaged.replace("/var/lib/nines/nines.db", "nines.db");
+    let invite = |text: &str| {
+        fs::write(folder.path().join("nines.toml"), text).unwrap();
+        let mut command = Command::new(binaries::nines());
+        command.current_dir(folder.path()).env_remove("RUST_LOG").args(["probe", "invite", "--region", "eu-west"]);
+        command.output().unwrap()
+    };
+    let refused = invite(&packaged);
+    let told = text(&refused);
+    assert_eq!(refused.status.code(), Some(64), "{told}");
+    let region: String =
+        told.lines().filter_map(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect();
+    let with_region = format!("{packaged}\n{region}");
+    let doubted = invite(&with_region);
+    let told = text(&doubted);
+    assert!(doubted.status.success(), "{told}");
+    assert!(told.contains("Beware: https://127.0.0.1:7443"), "{told}");
+    let mend = told.lines().find_map(|line| line.strip_prefix("    ")).expect("the mend is shown");
+    let said = with_region.replace("[aggregator]\n", &format!("[aggregator]\n{mend}\n"));
+    let invited = invite(&said);
+    let (line, told) = (String::from_utf8_lossy(&invited.stdout).into_owned(), text(&invited));
+    assert!(line.starts_with("nines-probe join https://nines.example:7443 ") && line.lines().count() == 1, "{told}");
+    assert!(!told.contains("Beware") && !told.contains("probes_url"), "{told}");
 }

@@ -94,6 +94,9 @@ fn tell_invited(answer: &Answer) {
     let name = &invitation.probe;
     anstream::eprintln!("{name} may join {} once within a day. On its machine:\n", invitation.region);
     anstream::println!("{}", invitation.join_line());
+    if let Some(doubt) = invitation.doubt() {
+        anstream::eprintln!("\n{doubt}");
+    }
     if invitation.replaces {
         anstream::eprintln!(
             "\n{name} is a probe of the fleet already: whoever joins takes its place, and its certificate ends with that.\n\

@@ -26,6 +26,9 @@ pub struct Invitation {
     pub region: RegionId,
     /// Where it reaches the aggregator, such as `https://127.0.0.1:7443`.
     pub url: String,
+    /// How that is known.
+    #[serde(default)]
+    pub known_by: KnownBy,
     /// `SECRET.CA_SHA256`; good once.
     pub token: String,
     /// Until when.
@@ -35,10 +38,39 @@ pub struct Invitation {
     pub replaces: bool,
 }
 
+/// How it is known where probes reach the aggregator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownBy {
+    /// Somebody said so: `probes_url`, or the one address that is listened on.
+    #[default]
+    Word,
+    /// Of `public_url`, which is for people: a proxy before the page would not let probes through.
+    PublicUrl,
+    /// By nothing: all addresses are listened on, and the one that is named is this machine's for itself.
+    Nothing,
+}
+
 impl Invitation {
     /// What is to be typed on the probe's machine.
     pub fn join_line(&self) -> String {
-        format!("nines-probe join {} {} --config probe.toml", self.url, self.token)
+        format!("nines-probe join {} {}", self.url, self.token)
+    }
+
+    /// What whoever gets the line should know of its address; `None` where there is nothing to say.
+    pub fn doubt(&self) -> Option<String> {
+        const MEND: &str = "probes_url = \"https://nines.example:7443\"";
+        let url = &self.url;
+        match self.known_by {
+            KnownBy::Word => None,
+            KnownBy::PublicUrl => Some(format!(
+                "{url} has the host of public_url. If probes reach this aggregator by another, say so below [aggregator]:\n\n    {MEND}"
+            )),
+            KnownBy::Nothing => Some(format!(
+                "Beware: {url} is this machine for itself alone, so the line is good nowhere else. For other machines put this aggregator's \
+                 address into the line, which the token does not mind; or say it once below [aggregator] and invite again:\n\n    {MEND}"
+            )),
+        }
     }
 }
 
@@ -49,10 +81,9 @@ pub(super) fn invite(
     context: &Context,
 ) -> Result<Result<Answer, Refused>, StoreError> {
     if !context.fleet.regions.iter().any(|known| known.id == *region) {
-        let known: Vec<&str> = context.fleet.regions.iter().map(|region| region.id.as_str()).collect();
-        return Ok(Refused::because(format!("there is no region {region}; there are {}", known.join(", "))));
+        return Ok(Refused::because(no_such(region, context)));
     }
-    let Some(url) = url(context) else {
+    let Some((url, known_by)) = url(context) else {
         return Ok(Refused::because(
             "the port for probes is 0, so it is known only while the aggregator runs; start `nines serve` first",
         ));
@@ -68,6 +99,7 @@ pub(super) fn invite(
             probe: row.probe,
             region: row.region,
             url,
+            known_by,
             token: format!("{secret}.{}", circle.fingerprint()),
             expires_at: row.expires_at,
         })),
@@ -78,6 +110,14 @@ pub(super) fn invite(
     })
 }
 
+fn no_such(region: &RegionId, context: &Context) -> String {
+    let known: Vec<&str> = context.fleet.regions.iter().map(|region| region.id.as_str()).collect();
+    if known.is_empty() {
+        return format!("the file names no region yet; add one:\n\n    [[region]]\n    id = \"{region}\"\n");
+    }
+    format!("there is no region {region}; there are {}", known.join(", "))
+}
+
 /// 52 characters of base32; `None` where the system gives no random numbers.
 fn secret() -> Option<String> {
     let mut bytes = [0; SECRET_BYTES];
@@ -85,16 +125,20 @@ fn secret() -> Option<String> {
     Some(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
 }
 
-/// Where a probe is to go: the host of `public_url` where there is one, else the address listened on.
-fn url(context: &Context) -> Option<String> {
-    let address = context.probes_addr;
+/// Where a probe is to go: `probes_url`, else the host of `public_url`, else the address listened on.
+fn url(context: &Context) -> Option<(String, KnownBy)> {
+    let (settings, address) = (&context.fleet.aggregator, context.probes_addr);
+    if let Some(url) = &settings.probes_url {
+        return Some((url.as_str().trim_end_matches('/').to_owned(), KnownBy::Word));
+    }
     if address.port() == 0 {
         return None;
     }
-    let public = context.fleet.aggregator.public_url.as_ref().and_then(|url| url.host_str());
+    let public = settings.public_url.as_ref().and_then(|url| url.host_str());
     Some(match public {
-        Some(host) => format!("https://{host}:{}", address.port()),
-        None => format!("https://{}", reachable(address)),
+        Some(host) => (format!("https://{host}:{}", address.port()), KnownBy::PublicUrl),
+        None if address.ip().is_unspecified() => (format!("https://{}", reachable(address)), KnownBy::Nothing),
+        None => (format!("https://{address}"), KnownBy::Word),
     })
 }
 

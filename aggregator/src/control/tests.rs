@@ -144,6 +144,40 @@ async fn without_a_server_the_command_is_done_on_the_database_itself() {
     assert_eq!(first.token.split_once('.').unwrap().1, second.token.split_once('.').unwrap().1, "one authority");
     assert_ne!(first.token, second.token);
     assert_eq!(first.url, "https://127.0.0.1:7443", "every address of this machine stands for its own");
+    assert!(first.doubt().unwrap().contains("probes_url = \"https://"), "{:?}", first.doubt());
+}
+
+#[tokio::test]
+async fn the_line_names_what_the_file_says_of_probes_and_doubts_what_it_says_of_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = fleet(&folder.path().join("nines.db"));
+    let url = |text: &str| Some(text.parse().unwrap());
+    let cases = [
+        (url("https://nines.example:9000"), None, "0.0.0.0:7443", "https://nines.example:9000", false),
+        (url("https://nines.example"), url("https://cdn.example/"), "0.0.0.0:0", "https://nines.example", false),
+        (None, url("https://cdn.example/"), "0.0.0.0:7443", "https://cdn.example:7443", true),
+        (None, None, "192.0.2.7:7443", "https://192.0.2.7:7443", false),
+        (None, None, "[::]:7443", "https://[::1]:7443", true),
+    ];
+    for (probes_url, public_url, probes, wanted, is_doubted) in cases {
+        let settings = &mut fleet.aggregator;
+        (settings.probes_url, settings.public_url, settings.probes) = (probes_url, public_url, probes.parse().unwrap());
+        let Answer::Invited(invitation) = carried_out(&fleet, invite("eu-west-1")).await.unwrap() else { panic!() };
+        assert_eq!(invitation.url, wanted);
+        assert_eq!(invitation.join_line(), format!("nines-probe join {wanted} {}", invitation.token));
+        assert_eq!(invitation.doubt().is_some(), is_doubted, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_regions_is_told_how_to_have_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = fleet(&folder.path().join("nines.db"));
+    fleet.regions.clear();
+    match carried_out(&fleet, invite("eu-west-1")).await {
+        Err(ControlError::Refused(refused)) => assert!(refused.message.contains("[[region]]\n    id = \"eu-west\"\n")),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

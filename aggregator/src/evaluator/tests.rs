@@ -51,6 +51,7 @@ fn fleet(folder: &Path) -> Fleet {
             web: "127.0.0.1:8080".parse().unwrap(),
             database: folder.join("nines.db"),
             public_url: None,
+            probes_url: None,
             webhook_allow: Vec::new(),
             heartbeat: None,
             probe_certificates_ms: 30 * 86_400_000,

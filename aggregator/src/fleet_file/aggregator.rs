@@ -26,6 +26,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<(AggregatorSettings, Pace)> {
     let web = table.get_or("web", default.web, listen);
     let database = table.get_or("database", default.database, Value::path);
     let public_url = table.get_if("public_url", public_url);
+    let probes_url = table.get_if("probes_url", probes_url);
     let allow = table.get_or("webhook_allow", Vec::new(), |value| value.list(network));
     let heartbeat = table.get_if("heartbeat", super::heartbeat::read);
     let certificates = table.get_or("probe_certificates", default.probe_certificates_ms, certificates);
@@ -36,6 +37,7 @@ pub(super) fn read(root: &Table<'_>) -> Option<(AggregatorSettings, Pace)> {
         web: web?,
         database: database?,
         public_url: public_url?,
+        probes_url: probes_url?,
         webhook_allow: allow?,
         heartbeat: heartbeat?,
         probe_certificates_ms: certificates?,
@@ -49,6 +51,7 @@ fn default(root: &Table<'_>) -> AggregatorSettings {
         web: SocketAddr::from(([127, 0, 0, 1], 8080)),
         database: root.notes.resolve("nines.db"),
         public_url: None,
+        probes_url: None,
         webhook_allow: Vec::new(),
         heartbeat: None,
         probe_certificates_ms: CERTIFICATES_MS,
@@ -74,6 +77,19 @@ fn certificates(value: &Value<'_>) -> Option<i64> {
 
 fn public_url(value: &Value<'_>) -> Option<url::Url> {
     super::http::web_address(value, None)
+}
+
+fn probes_url(value: &Value<'_>) -> Option<url::Url> {
+    let text = value.text()?;
+    let bare = |url: &url::Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let anonymous = |url: &url::Url| url.username().is_empty() && url.password().is_none();
+    let fits = |url: &url::Url| url.scheme() == "https" && url.has_host() && bare(url) && anonymous(url);
+    let read = text.parse::<url::Url>().ok().filter(fits);
+    value.accept(read.ok_or_else(|| {
+        format!(
+            "{text:?} is not where probes can talk; write https://HOST:PORT, such as \"https://nines.example:7443\""
+        )
+    }))
 }
 
 fn network(value: &Value<'_>) -> Option<ipnet::IpNet> {

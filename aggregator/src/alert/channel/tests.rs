@@ -102,6 +102,7 @@ pub(super) fn fleet(kind: ChannelKind) -> Arc<Fleet> {
             web: "127.0.0.1:0".parse().unwrap(),
             database: "nines.db".into(),
             public_url: Some("https://status.example/".parse().unwrap()),
+            probes_url: None,
             webhook_allow: vec!["127.0.0.0/8".parse().unwrap()],
             heartbeat: None,
             probe_certificates_ms: 30 * 86_400_000,

@@ -148,6 +148,7 @@ impl Office {
                 web: "127.0.0.1:0".parse().unwrap(),
                 database: folder.path().join("nines.db"),
                 public_url: None,
+                probes_url: None,
                 webhook_allow: vec![allow.parse().unwrap()],
                 heartbeat: None,
                 probe_certificates_ms: 30 * 86_400_000,
