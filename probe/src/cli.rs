@@ -9,9 +9,13 @@ pub mod log;
 pub mod run;
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::identity::ROOT;
 
 /// Wrong usage: `EX_USAGE` of `sysexits.h`.
 pub const USAGE: u8 = 64;
@@ -21,6 +25,9 @@ pub const UNAVAILABLE: u8 = 69;
 pub const IO: u8 = 74;
 /// The configuration is wrong: `EX_CONFIG`.
 pub const CONFIGURATION: u8 = 78;
+
+/// The probe's file of the packaged service, which runs only where it is there.
+pub const SERVICE_FILE: &str = "/etc/nines/probe.toml";
 
 /// How many threads the agent's tasks share: one that works, and one that keeps slots in time meanwhile.
 const WORKERS: usize = 2;
@@ -32,7 +39,7 @@ const BLOCKING_THREADS: usize = 4;
 #[command(about = "Looks at targets when they are due and never loses what it saw")]
 #[command(after_help = "\
 Examples:
-  nines-probe join https://aggregator.example:7443 TOKEN --config probe.toml
+  nines-probe join https://aggregator.example:7443 TOKEN
   nines-probe run --config probe.toml
   nines-probe check https://shop.example/
 
@@ -51,7 +58,7 @@ enum Command {
     Run(run::Args),
     /// Enrol this machine, once: makes its key, gets its certificate, writes the probe's file
     #[command(
-        after_help = "Example:\n  nines-probe join https://aggregator.example:7443 TOKEN --config /etc/nines/probe.toml\n\n`nines probe invite --region REGION` prints the whole line."
+        after_help = "Example:\n  sudo nines-probe join https://aggregator.example:7443 TOKEN --canary dns://192.0.2.53 --canary tcp://192.0.2.1:443\n\n`nines probe invite --region REGION` prints the line; canaries are told for this machine, so that it knows when a failure is its own."
     )]
     Join(join::Args),
     /// One check now, drawn as a waterfall of its phases
@@ -60,6 +67,16 @@ enum Command {
         after_help = "Examples:\n  nines-probe check shop.example\n  nines-probe check https://shop.example/cart -H 'Accept: text/html' --expect-status 200\n  nines-probe check dns:shop.example/MX --server udp://192.0.2.53\n  nines-probe check tls:mail.example:993 --json\n  nines-probe check shop.example --every 1s                  until Ctrl-C, then a summary\n  nines-probe check --from /etc/nines/probe.toml shop-home   as this probe runs it\n\nExit codes: 0 up, 1 degraded, 2 down, 3 inconclusive, 64 usage, 74 I/O, 78 configuration"
     )]
     Check(Box<check::Args>),
+}
+
+/// The probe's file where nobody names one.
+fn default_config(is_root: bool) -> PathBuf {
+    PathBuf::from(if is_root { SERVICE_FILE } else { "probe.toml" })
+}
+
+/// Whose process this is, without a call that the standard library does not have.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == ROOT)
 }
 
 /// Why a command did not do what it was asked: the message, which carries path or id and the mend, and the

@@ -108,6 +108,60 @@ fn what_root_writes_for_a_service_is_the_services_when_it_joins_anew_and_when_ro
     service.logged("that it starts", |line| logged(line, "agent.started"));
 }
 
+/// Runs `script` with the words of `line` as its arguments, on a machine whose /etc and /var/lib are empty.
+fn on_a_fresh_machine(script: &str, line: &[String]) -> Output {
+    let script = format!(
+        "set -eu\nmount -t tmpfs none /etc\nmount -t tmpfs none /var/lib\nmkdir -m 0777 /etc/here\ncd /etc/here\n{script}"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh"]).arg(binaries::nines_probe()).args(&line[1..]);
+    command.output().unwrap()
+}
+
+#[test]
+#[ignore = "root, unshare, mount"]
+fn the_line_typed_as_root_makes_the_probe_that_the_service_runs() {
+    let sink = Sink::start();
+    let fleet = fleet(&sink);
+    let script =
+        "\"$@\"\nls -A /etc/here\nstat -c '%a %n' /etc/nines/* /var/lib/nines-probe/*\ncat /etc/nines/probe.toml";
+    let output = on_a_fresh_machine(script, &line(&fleet, "fresh"));
+    let told = text(&output);
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "next: systemctl enable --now nines-probe",
+        "600 /etc/nines/probe.toml",
+        "600 /var/lib/nines-probe/identity.pem",
+        "state      = \"/var/lib/nines-probe\"",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.lines().any(|line| line == "probe.toml"), "nothing where it was typed: {told}");
+}
+
+#[test]
+#[ignore = "root, unshare, mount"]
+fn the_line_typed_without_sudo_on_a_machine_that_is_a_probe_is_refused_and_spends_nothing() {
+    let (sink, folder) = (Sink::start(), open_folder());
+    let fleet = fleet(&sink);
+    let mut line = line(&fleet, "probe-0");
+    let script = format!(
+        "mkdir -m 0755 /etc/nines\n: >/etc/nines/probe.toml\nchmod 0600 /etc/nines/probe.toml\nshift\n\
+         setpriv --reuid={} --regid={} --clear-groups {} \"$@\" || code=$?\nls -A /etc/here\nexit $code",
+        SERVICE.0,
+        SERVICE.1,
+        program(folder.path()).display()
+    );
+    let output = on_a_fresh_machine(&script, &line);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(64), "{told}");
+    assert!(told.contains("sudo nines-probe join") && output.stdout.is_empty(), "{told}");
+
+    line.extend(["--config".to_owned(), fleet.path("probe-0.toml").display().to_string()]);
+    let joined = Command::new(binaries::nines_probe()).args(&line[1..]).output().unwrap();
+    assert!(joined.status.success(), "the token is still good: {}", text(&joined));
+}
+
 #[test]
 fn the_packaged_fleet_file_says_what_it_lacks_until_a_probe_elsewhere_can_be_invited() {
     let folder = tempfile::tempdir().unwrap();
