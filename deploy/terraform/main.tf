@@ -6,6 +6,8 @@
 #     token          = var.token                          # nines probe invite --region eu-west
 #     package_url    = "https://…/nines-probe_0.1.0_amd64.deb"
 #     package_sha256 = "…"
+#     canaries       = ["dns://192.0.2.53", "tcp://192.0.2.1:443"]    # who always answers from there
+#     contact        = "https://shop.example/probes"
 #   }
 #   resource "aws_instance" "probe" { user_data = module.probe.user_data … }
 
@@ -50,6 +52,30 @@ variable "package_sha256" {
   }
 }
 
+variable "canaries" {
+  description = "Who should always answer from there, by address: where none does, a failure is the probe's own."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for canary in var.canaries : can(regex("^(dns|tcp)://[][0-9A-Fa-f.:]+$", canary))])
+    error_message = "dns://IP, dns://IP:PORT or tcp://IP:PORT, with addresses and no names."
+  }
+}
+
+variable "contact" {
+  description = "Whom targets can write to: a page or a mailbox, in every user-agent. Empty: nobody."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[^'\\s]*$", var.contact))
+    error_message = "https://HOST/PAGE, or an address such as ops@shop.example."
+  }
+}
+
+locals {
+  contact = var.contact == "" ? [] : ["--contact '${var.contact}'"]
+}
+
 output "user_data" {
   description = "Cloud-init user data for one machine."
   sensitive   = true
@@ -58,5 +84,6 @@ output "user_data" {
     token          = var.token
     package_url    = var.package_url
     package_sha256 = var.package_sha256
+    join_options   = join(" ", concat([for canary in var.canaries : "--canary '${canary}'"], local.contact))
   })
 }

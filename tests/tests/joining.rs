@@ -163,6 +163,35 @@ fn the_line_typed_without_sudo_on_a_machine_that_is_a_probe_is_refused_and_spend
 }
 
 #[test]
+fn canaries_and_contact_that_join_is_told_are_in_its_file_and_a_probe_without_canaries_says_so() {
+    let (sink, folder) = (Sink::start(), open_folder());
+    let fleet = fleet(&sink);
+    let join = |name: &str, told: &[&str]| {
+        let mut command = Command::new(binaries::nines_probe());
+        command.current_dir(folder.path()).args(&line(&fleet, name)[1..]).args(["--config", &format!("{name}.toml")]);
+        command.args(["--state", name]).args(told).output().unwrap()
+    };
+    let canaries = ["--canary", "dns://127.0.0.1:9", "--canary", "tcp://127.0.0.1:9", "--contact", "ops@shop.example"];
+    let output = join("with", &canaries);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output));
+    let written = fs::read_to_string(folder.path().join("with.toml")).unwrap();
+    assert!(written.contains("\ncanaries   = [\"dns://127.0.0.1:9\", \"tcp://127.0.0.1:9\"]"), "{written}");
+    assert!(written.contains("\ncontact    = \"ops@shop.example\""), "{written}");
+    let output = join("with", &canaries);
+    assert_eq!(output.status.code(), Some(64), "a file that is there stays as it is: {}", text(&output));
+    let output = join("without", &[]);
+    assert!(output.status.success() && text(&output).contains("no canaries"), "{}", text(&output));
+
+    for (name, is_warned) in [("with", false), ("without", true)] {
+        let mut command = Command::new(binaries::nines_probe());
+        command.current_dir(folder.path()).env_remove("RUST_LOG").args(["--log-format", "json", "run", "--config"]);
+        let mut probe = Process::start(name, command.arg(format!("{name}.toml")));
+        probe.logged("that it runs", |line| logged(line, "agent.started"));
+        assert_eq!(probe.log().iter().any(|line| logged(line, "canary.none").is_some()), is_warned, "{name}");
+    }
+}
+
+#[test]
 fn the_packaged_fleet_file_says_what_it_lacks_until_a_probe_elsewhere_can_be_invited() {
     let folder = tempfile::tempdir().unwrap();
     let packaged = fs::read_to_string(repository().join("deploy/nines.toml")).unwrap();

@@ -135,6 +135,8 @@ fn packages_install_run_keep_what_is_the_operators_and_leave_nothing_when_purged
 const TEMPLATE: &str = "deploy/terraform/cloud-init.yaml.tftpl";
 const TOKEN: &str = "c2VjcmV0.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+const OPTIONS: &str = "--canary 'dns://192.0.2.53' --contact 'ops@shop.example'";
+
 /// What cloud-init is told to run on a fresh machine, with its paths below `folder`, where it has written the script.
 fn user_data(folder: &Path, sha256: &str) -> Vec<String> {
     let mut text = fs::read_to_string(repository().join(TEMPLATE)).unwrap();
@@ -149,6 +151,7 @@ fn user_data(folder: &Path, sha256: &str) -> Vec<String> {
         assert!(text.contains(&place), "{name} is asked for, in quotes");
         text = text.replace(&format!("${{{name}}}"), value);
     }
+    text = text.replace("${join_options}", OPTIONS);
     assert!(!text.replace("$${", "").contains("${"), "nothing else has to be filled in");
     let lines = text.lines().skip_while(|line| line.trim() != "content: |").skip(1);
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with("      "));
@@ -166,16 +169,20 @@ fn user_data(folder: &Path, sha256: &str) -> Vec<String> {
 }
 
 /// Runs what cloud-init is told to, with commands that write down how they were called.
-fn run(folder: &Path, told: &[String]) -> (Output, String) {
+/// `nines-probe` exits with `codes`, one after the other, and with 0 from then on.
+fn run(folder: &Path, told: &[String], codes: &[u8]) -> (Output, String) {
     let commands = folder.join("bin");
     fs::create_dir_all(&commands).unwrap();
     let log = folder.join("calls");
-    for name in ["dpkg", "nines-probe", "systemctl", "curl"] {
-        let text = format!(
-            "#!/bin/sh\necho {name} \"$@\" >>'{log}'\n[ {name} != curl ] || printf package >'{package}'\n",
-            log = log.display(),
-            package = folder.join("nines-probe.deb").display()
-        );
+    let exits = folder.join("exits");
+    fs::write(&exits, codes.iter().map(|code| format!("{code}\n")).collect::<String>()).unwrap();
+    for name in ["dpkg", "nines-probe", "systemctl", "curl", "sleep"] {
+        let does = match name {
+            "curl" => format!("printf package >'{}'", folder.join("nines-probe.deb").display()),
+            "nines-probe" => format!("code=$(head -n 1 '{0}')\nsed -i 1d '{0}'\nexit ${{code:-0}}", exits.display()),
+            _ => String::new(),
+        };
+        let text = format!("#!/bin/sh\necho {name} \"$@\" >>'{}'\n{does}\n", log.display());
         fs::write(commands.join(name), text).unwrap();
         fs::set_permissions(commands.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -191,25 +198,63 @@ fn sha256(text: &str) -> String {
 #[test]
 fn a_fresh_machine_joins_with_a_token_and_an_address_and_one_that_has_joined_keeps_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")), &[]);
     assert!(output.status.success(), "{output:?}");
     let calls: Vec<&str> = calls.lines().collect();
     let [fetched, installed, joined, started] = calls[..] else { panic!("{calls:?}") };
     assert!(fetched.ends_with("https://packages.example/nines-probe.deb") && fetched.contains("--fail"), "{fetched}");
     assert!(installed.starts_with("dpkg --install"), "{installed}");
     assert!(joined.starts_with(&format!("nines-probe join https://192.0.2.1:7443 {TOKEN} --config ")), "{joined}");
+    assert!(joined.ends_with(" --canary dns://192.0.2.53 --contact ops@shop.example"), "{joined}");
     assert_eq!(started, "systemctl enable --now nines-probe");
 
     fs::write(folder.path().join("etc-probe.toml"), "").unwrap();
     fs::remove_file(folder.path().join("calls")).unwrap();
-    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")), &[]);
     assert!(output.status.success() && !calls.contains("join") && calls.contains("enable"), "{calls}");
 }
 
 #[test]
 fn a_package_that_is_not_the_one_named_is_never_installed() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("another package")));
+    let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("another package")), &[]);
     assert!(!output.status.success(), "{output:?}");
     assert_eq!(calls.lines().count(), 1, "fetched, and no more: {calls}");
+}
+
+#[test]
+fn a_fresh_machine_tries_again_while_nobody_answers_and_gives_up_at_once_when_it_is_refused() {
+    let tried = |codes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, calls) = run(folder.path(), &user_data(folder.path(), &sha256("package")), codes);
+        let count = |what: &str| calls.lines().filter(|call| call.starts_with(what)).count();
+        (output.status.code(), count("nines-probe join"), count("sleep 30"), count("systemctl enable"))
+    };
+    assert_eq!(tried(&[69, 69]), (Some(0), 3, 2, 1));
+    for refused in [64, 74, 77, 78] {
+        assert_eq!(tried(&[69, refused]), (Some(i32::from(refused)), 2, 1, 0), "{refused}");
+    }
+    assert_eq!(tried(&[69; 50]), (Some(69), 40, 39, 0), "it ends");
+}
+
+#[test]
+fn all_that_the_user_data_asks_for_is_given_by_terraform_and_can_be_set() {
+    let template = fs::read_to_string(repository().join(TEMPLATE)).unwrap().replace("$${", "");
+    let module = fs::read_to_string(repository().join("deploy/terraform/main.tf")).unwrap();
+    let names: Vec<&str> = template.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    for name in names {
+        let given = module.lines().filter_map(|line| line.trim().split_once('=')).find(|(key, _)| key.trim() == name);
+        let given = given.unwrap_or_else(|| panic!("{name} is not given")).1;
+        assert!(given.contains("var."), "{name} is given {given}");
+    }
+    for variable in module.split("var.").skip(1) {
+        let end = variable.find(|c: char| !c.is_ascii_lowercase() && c != '_' && !c.is_ascii_digit());
+        let name = &variable[..end.unwrap_or(variable.len())];
+        assert!(module.contains(&format!("variable \"{name}\" {{")), "{name} is no variable");
+    }
+    for option in ["--canary '${canary}'", "--contact '${var.contact}'"] {
+        assert!(module.contains(option), "{option}");
+    }
+    assert!(!template.contains("envsubst"), "it would take the shell's own words out");
 }

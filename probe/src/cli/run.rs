@@ -16,9 +16,9 @@ use crate::spool::SpoolError;
 /// What `nines-probe run` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The probe's file
-    #[arg(long, value_name = "FILE", default_value = "probe.toml")]
-    pub config: PathBuf,
+    /// The probe's file [default: /etc/nines/probe.toml for root, else probe.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -27,9 +27,14 @@ pub struct Args {
 /// [`Failure`]: the file is wrong or this machine has not joined (78), another agent uses the state (69),
 /// the disk fails (74).
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
-    let settings = probe_file::read(&args.config).map_err(|error| match &error {
+    let config = args.config.unwrap_or_else(|| super::default_config(super::is_root()));
+    let settings = probe_file::read(&config).map_err(|error| match &error {
         ProbeFileError::Unreadable { .. } | ProbeFileError::Wrong(_) => Failure::new(CONFIGURATION, error),
     })?;
+    if settings.canaries.is_empty() {
+        let mend = "name `canaries` in the probe's file: without them a lost uplink looks like targets that are down";
+        tracing::warn!(mend, "canary.none");
+    }
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone()).map_err(|error| Failure::new(UNAVAILABLE, format!("no signals: {error}")))?;
     let manager = ServiceManager::of_environment();

@@ -221,6 +221,8 @@ impl Shown {
                 )
             }),
             (self.state == State::NoCanary).then(|| "none of its canaries answers".to_owned()),
+            (self.seen_at.is_some() && health.canaries_ok.is_none())
+                .then(|| "no canaries: what it can't reach may be its own fault".to_owned()),
             (!self.knows_newest_authority)
                 .then(|| format!("hangs on authority {}, see `nines ca list`", self.authority)),
             counted(health.dropped, "dropped, its spool was full"),
@@ -337,9 +339,21 @@ mod tests {
             "7 dropped",
             "hangs on authority 1",
             "can't read shop-quic",
+            "no canaries",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn only_a_probe_that_was_heard_can_be_said_to_have_no_canaries() {
+        let says = |change: fn(&mut ProbeRecord)| {
+            Shown::of(probe(change), &[], 1, NOW).notes(NOW).iter().any(|note| note.contains("no canaries"))
+        };
+        assert!(says(|_| {}));
+        assert!(!says(|probe| probe.health.canaries_ok = Some(true)));
+        assert!(!says(|probe| probe.health.canaries_ok = Some(false)), "that is another note");
+        assert!(!says(|probe| probe.seen_at = None));
     }
 
     #[test]
