@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use nines_tests::binaries::{self, repository};
+use nines_tests::net::Net;
 use tempfile::TempDir;
 
 fn done(command: &mut Command) -> String {
@@ -100,6 +102,7 @@ fn packages_install_run_keep_what_is_the_operators_and_leave_nothing_when_purged
         );
     }
     assert_eq!(root.about("etc/nines/nines.toml"), (0o640, 0, root.gid("nines")));
+    assert_eq!(root.about("usr/lib/sysctl.d/50-nines-probe.conf"), (0o644, 0, 0));
     done(Command::new(binaries::nines()).args(["config", "check"]).arg(root.path("etc/nines/nines.toml")));
 
     // What the operator and the services write is theirs: an upgrade keeps it, and so does removing.
@@ -257,4 +260,79 @@ fn all_that_the_user_data_asks_for_is_given_by_terraform_and_can_be_set() {
         assert!(module.contains(option), "{option}");
     }
     assert!(!template.contains("envsubst"), "it would take the shell's own words out");
+}
+
+/// Runs the `postinst` of `package` as an upgrade does, with commands that write down how they were called; those of
+/// `failing` fail. Says whether the package is configured, what was told, and what was called.
+fn upgraded(package: &str, failing: &[&str]) -> (bool, String, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (commands, log) = (folder.path().join("bin"), folder.path().join("calls"));
+    for made in ["bin", "systemd"] {
+        fs::create_dir(folder.path().join(made)).unwrap();
+    }
+    for name in ["systemctl", "systemd-sysusers", "sysctl", "nines"] {
+        let fails: Vec<String> = failing.iter().map(|call| format!("\"{call}\"*) exit 1 ;;\n")).collect();
+        let text = format!(
+            "#!/bin/sh\necho {name} \"$@\" >>'{}'\ncase \"{name} $*\" in {} esac\n",
+            log.display(),
+            fails.concat()
+        );
+        fs::write(commands.join(name), text).unwrap();
+        fs::set_permissions(commands.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let script = fs::read_to_string(repository().join(format!("deploy/debian/{package}/postinst"))).unwrap();
+    let script = script.replace("/run/systemd/system", &folder.path().join("systemd").display().to_string());
+    let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "postinst", "configure", "0.0.9"]).env("PATH", path).env_remove("DPKG_ROOT");
+    let output = shell.output().unwrap();
+    let calls = fs::read_to_string(log).unwrap_or_default().lines().map(str::to_owned).collect();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), calls)
+}
+
+#[test]
+fn an_upgrade_that_the_service_does_not_like_says_what_to_do_and_leaves_no_package_half_configured() {
+    let restarted = |calls: &[String], name: &str| calls.contains(&format!("systemctl try-restart {name}.service"));
+    for name in ["nines", "nines-probe"] {
+        let (is_configured, told, calls) = upgraded(name, &[]);
+        assert!(is_configured && told.is_empty() && restarted(&calls, name), "{name}: {told} {calls:?}");
+        let (is_configured, told, calls) = upgraded(name, &["systemctl try-restart", "sysctl"]);
+        assert!(is_configured && restarted(&calls, name), "{name}: {told} {calls:?}");
+        assert!(told.contains(&format!("systemctl restart {name}")), "{name}: {told}");
+    }
+    let (is_configured, told, calls) = upgraded("nines", &["nines config check /etc/nines/nines.toml"]);
+    assert!(is_configured && !restarted(&calls, "nines"), "what runs goes on: {calls:?}");
+    assert!(told.contains("the one before goes on"), "{told}");
+    let (is_configured, _told, calls) = upgraded("nines", &["systemctl is-active", "nines config check"]);
+    assert!(is_configured && !calls.iter().any(|call| call.starts_with("nines ")), "nothing runs: {calls:?}");
+    let (_is_configured, _told, calls) = upgraded("nines-probe", &[]);
+    assert!(calls.contains(&"sysctl --quiet --load=/usr/lib/sysctl.d/50-nines-probe.conf".to_owned()), "{calls:?}");
+}
+
+#[test]
+#[ignore = "root, unshare, ip, nft"]
+fn with_what_the_package_says_to_the_kernel_an_echo_comes_back_to_a_service_without_rights() {
+    let sysctl = fs::read_to_string(repository().join("deploy/debian/nines-probe/sysctl.conf")).unwrap();
+    let (key, range) =
+        sysctl.lines().find(|line| !line.starts_with('#')).and_then(|line| line.split_once(" = ")).unwrap();
+    let file = format!("/proc/sys/{}", key.replace('.', "/"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("nines-probe");
+    fs::copy(binaries::nines_probe(), &program).unwrap();
+    let host = Net::new().host();
+    let asked = || {
+        let mut command = Command::new(&program);
+        command.args(["check", "icmp:127.0.0.1", "--json"]).uid(4711).gid(4712);
+        let output = host.within(|| command.output().unwrap());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // As a kernel is before anybody has told it otherwise: no group may.
+    host.within(|| fs::write(&file, "1 0").unwrap());
+    let (code, told) = asked();
+    assert_eq!(code, Some(3), "our own fault: {told}");
+    host.within(|| fs::write(&file, range).unwrap());
+    let (code, told) = asked();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("\"outcome\":\"up\"") || told.contains("\"outcome\": \"up\""), "{told}");
 }
