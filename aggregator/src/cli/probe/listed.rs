@@ -295,6 +295,7 @@ mod tests {
                 clock_offset_ms: Some(-12),
                 clock_uncertainty_ms: Some(3),
                 lateness_max_ms: Some(140),
+                canaries_ok: Some(true),
                 ..Health::default()
             },
         };
@@ -323,6 +324,7 @@ mod tests {
         assert!(listed.drawn().contains("nines probe invite"), "an empty fleet is told how to grow");
         let one = probe(|probe| {
             probe.health.dropped = 7;
+            probe.health.canaries_ok = None;
             probe.health.unread = vec!["shop-quic".parse().unwrap()];
         });
         listed.probes.push(Shown::of(one, &[], 2, NOW));
@@ -350,10 +352,10 @@ mod tests {
         let says = |change: fn(&mut ProbeRecord)| {
             Shown::of(probe(change), &[], 1, NOW).notes(NOW).iter().any(|note| note.contains("no canaries"))
         };
-        assert!(says(|_| {}));
-        assert!(!says(|probe| probe.health.canaries_ok = Some(true)));
+        assert!(says(|probe| probe.health.canaries_ok = None));
+        assert!(!says(|_| {}));
         assert!(!says(|probe| probe.health.canaries_ok = Some(false)), "that is another note");
-        assert!(!says(|probe| probe.seen_at = None));
+        assert!(!says(|probe| (probe.seen_at, probe.health.canaries_ok) = (None, None)));
     }
 
     #[test]
