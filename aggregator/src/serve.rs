@@ -6,6 +6,7 @@
 //! does half of its work would be taken for one that does all of it.
 
 mod life;
+mod look;
 mod reload;
 mod reports;
 #[cfg(test)]
@@ -32,7 +33,7 @@ use crate::gateway::authority::{Authority, AuthorityError};
 use crate::gateway::{self, Limits};
 use crate::report::sign::{Key, KeyError};
 use crate::running::Running;
-use crate::store::{Store, StoreError, definitions};
+use crate::store::{Store, StoreError, definitions, soundness};
 use crate::{alert, evaluator, web};
 
 pub use crate::control::Invitation;
@@ -122,7 +123,7 @@ pub enum ServeError {
 pub async fn start(fleet: Fleet, options: Options) -> Result<Served, ServeError> {
     let (probes, probes_addr) = listen(fleet.aggregator.probes, "probes").await?;
     let (web, web_addr) = listen(fleet.aggregator.web, "people").await?;
-    let store = open(&fleet).await?;
+    let (store, looked) = open(&fleet).await?;
     let now = options.clock.now();
     let authority = Arc::new(Authority::open(&store, now).await?);
     let loading = fleet.clone();
@@ -149,6 +150,7 @@ pub async fn start(fleet: Fleet, options: Options) -> Result<Served, ServeError>
     let reloader = Arc::new(Reloader::new(running.clone(), fleet_in_force));
     let mut served = Served { running, probes_addr, web_addr, authority, reloader, parts: JoinSet::new() };
     served.start_parts((probes, web), options.limits, options.fleet_file);
+    served.start_look(looked);
     tracing::info!(probes = %probes_addr, web = %web_addr, "serve.listening");
     Ok(served)
 }
@@ -160,10 +162,14 @@ async fn listen(address: SocketAddr, whom: &'static str) -> Result<(TcpListener,
     Ok((listener, bound))
 }
 
-/// Opening may wait for the disk, and brings an older database forward.
-async fn open(fleet: &Fleet) -> Result<Store, StoreError> {
+/// Opening may wait for the disk, and brings an older database forward; a small one is looked through before. Tells whether it was.
+async fn open(fleet: &Fleet) -> Result<(Store, bool), StoreError> {
     let path = fleet.aggregator.database.clone();
-    tokio::task::spawn_blocking(move || Store::open(&path)).await.unwrap_or(Err(StoreError::Panicked))
+    let open = move || {
+        let looked = soundness::look_first(&path)?;
+        Ok((Store::open(&path)?, looked))
+    };
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(StoreError::Panicked))
 }
 
 impl Served {
@@ -196,6 +202,15 @@ impl Served {
             let reloader = self.reloader.clone();
             self.part("the fleet file's watch", async move { reload::watch(&reloader, &file).await });
         }
+    }
+
+    /// A large database is looked through while it is served.
+    fn start_look(&mut self, looked: bool) {
+        let running = self.running.clone();
+        self.part("the look through the database", async move {
+            look::through(running, looked).await;
+            Ok(())
+        });
     }
 
     /// Signs of life, for ourselves and for others.

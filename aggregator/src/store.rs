@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction};
 
 use readers::Readers;
+use soundness::Damage;
 use writer::Writer;
 
 pub mod authorities;
@@ -29,6 +30,7 @@ pub mod samples;
 mod schema;
 pub mod shown;
 pub mod silences;
+pub mod soundness;
 mod writer;
 
 /// The oldest SQLite that the database is trusted to, as its version number: earlier ones can corrupt a
@@ -48,6 +50,7 @@ struct Inner {
     readers: Readers,
     /// `None` where the store was opened to be read only.
     writer: Option<Writer>,
+    damage: Damage,
 }
 
 /// Why the store could not do something.
@@ -68,6 +71,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
+    },
+    /// The file is not what SQLite wrote.
+    #[error("database {} is damaged: {why}; it is left as it is: {}", path.display(), soundness::MEND)]
+    Damaged {
+        /// The database's file.
+        path: PathBuf,
+        /// What SQLite found.
+        why: String,
     },
     /// There is no database to read.
     #[error("there is no database at {}; `nines serve` or `nines import` makes it", .0.display())]
@@ -158,7 +169,17 @@ pub enum StoreError {
 impl StoreError {
     /// This error with the file that SQLite could not use.
     fn of(self, path: &Path) -> Self {
-        if let Self::Sqlite(source) = self { Self::Unusable { path: path.to_owned(), source } } else { self }
+        let path = || path.to_owned();
+        match soundness::damage_of(&self) {
+            Some(why) => Self::Damaged { path: path(), why },
+            None => {
+                if let Self::Sqlite(source) = self {
+                    Self::Unusable { path: path(), source }
+                } else {
+                    self
+                }
+            }
+        }
     }
 }
 
@@ -179,7 +200,8 @@ impl Store {
         });
         let connection = connection.map_err(|error| error.of(&path))?;
         let writer = Writer::start(connection, lock)?;
-        Ok(Self(Arc::new(Inner { readers: Readers::new(path.clone()), writer: Some(writer), path })))
+        let (readers, damage) = (Readers::new(path.clone()), Damage::default());
+        Ok(Self(Arc::new(Inner { path, readers, writer: Some(writer), damage })))
     }
 
     /// Opens the database at `path` to be read, beside a running server or without one.
@@ -194,12 +216,27 @@ impl Store {
         }
         let readers = Readers::new(path.to_owned());
         readers.run(|connection| schema::must_be_current(connection, path)).map_err(|error| error.of(path))?;
-        Ok(Self(Arc::new(Inner { path: path.to_owned(), writer: None, readers })))
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), readers, writer: None, damage: Damage::default() })))
     }
 
     /// The database's file.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// What of the file is damaged, where anybody has found something since it was opened.
+    pub fn damage(&self) -> Option<&str> {
+        self.0.damage.known()
+    }
+
+    /// `error`, with the file's name where it is of damage. Whoever has the file for writing makes that known: in the log, and
+    /// in a note beside it.
+    pub fn damaged(&self, error: StoreError) -> StoreError {
+        let Some(why) = soundness::damage_of(&error) else { return error };
+        if self.0.writer.is_some() {
+            self.0.damage.found(self.path(), &why);
+        }
+        StoreError::Damaged { path: self.path().to_owned(), why }
     }
 
     /// Runs `job` in the writer's next transaction and answers once that is committed and synced. Where
@@ -213,7 +250,8 @@ impl Store {
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer()?.run(job).await
+        let written = self.writer()?.run(job).await;
+        written.map_err(|error| self.damaged(error))
     }
 
     /// [`Store::write`] for threads that may wait. Must not be called from async code.
@@ -224,7 +262,8 @@ impl Store {
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer()?.run_blocking(job)
+        let written = self.writer()?.run_blocking(job);
+        written.map_err(|error| self.damaged(error))
     }
 
     /// Runs `job` on a read connection, in one transaction: everything it reads is of one snapshot.
@@ -238,7 +277,8 @@ impl Store {
         let _permit = self.0.readers.permit().await;
         let inner = Arc::clone(&self.0);
         let run = tokio::task::spawn_blocking(move || inner.readers.run(job));
-        run.await.unwrap_or(Err(StoreError::Panicked))
+        let read = run.await.unwrap_or(Err(StoreError::Panicked));
+        read.map_err(|error| self.damaged(error))
     }
 
     /// [`Store::read`] for threads that may wait; the job may borrow.
@@ -246,7 +286,7 @@ impl Store {
     /// # Errors
     /// As [`Store::read`].
     pub fn read_blocking<T>(&self, job: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.0.readers.run(job)
+        self.0.readers.run(job).map_err(|error| self.damaged(error))
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {

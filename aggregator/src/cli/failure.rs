@@ -64,6 +64,7 @@ impl From<StoreError> for Failure {
             StoreError::Foreign(_) => Self::Configuration(message),
             StoreError::Open { .. }
             | StoreError::Unusable { .. }
+            | StoreError::Damaged { .. }
             | StoreError::Setting { .. }
             | StoreError::ReadOnly
             | StoreError::Sqlite(_)

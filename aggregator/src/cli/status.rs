@@ -17,7 +17,7 @@ use crate::incident::silence::SILENT_AFTER_MS;
 use crate::incident::{Incident, IncidentId};
 use crate::report::life::{self, Due};
 use crate::store::reports::Kept;
-use crate::store::{Store, StoreError, definitions, incidents, probes};
+use crate::store::{Store, StoreError, definitions, incidents, probes, soundness};
 use crate::uptime::service::{ServiceAssessment, assess};
 use crate::uptime::{CheckRecord, Verdict};
 use crate::words;
@@ -35,6 +35,8 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Status {
     at: Timestamp,
+    /// What of the database is damaged, where anybody has found something.
+    damage: Option<String>,
     services: Vec<ServiceStatus>,
     incidents: Vec<OpenIncident>,
     /// Frozen reports that something came too late for.
@@ -98,7 +100,9 @@ pub fn run(args: Args, global: &Global) -> Result<(), Failure> {
     let fleet = global.fleet()?;
     let store = Store::open_read_only(&fleet.aggregator.database)?;
     let now = Clock::system().now();
-    let status = store.read_blocking(|conn| status(conn, now))?;
+    let mut status = store.read_blocking(|conn| status(conn, now))?;
+    let damaged = |why| StoreError::Damaged { path: fleet.aggregator.database.clone(), why }.to_string();
+    status.damage = soundness::noted(&fleet.aggregator.database).map(damaged);
     if args.json {
         let text = serde_json::to_string_pretty(&status).map_err(|error| Failure::Io(error.to_string()))?;
         anstream::println!("{text}");
@@ -144,6 +148,7 @@ fn status(conn: &Connection, now: Timestamp) -> Result<Status, StoreError> {
         restatements: life::all_due(conn)?.into_iter().map(of_report).collect(),
         alerts: Alerts::read(conn, now)?,
         at: now,
+        damage: None,
         services,
         incidents: incidents::open(conn)?.into_iter().map(of_incident).collect(),
         probes: known.map(of_probe).collect(),
@@ -174,7 +179,7 @@ fn of_service(service: ServiceId, checks: &[CheckId], assessment: &ServiceAssess
 }
 
 fn drawn(status: &Status) -> String {
-    let mut text = String::new();
+    let mut text = status.damage.iter().map(|damage| format!("{damage}\n\n")).collect::<String>();
     let columns =
         [("SERVICE", Align::Left), ("CHECK", Align::Left), ("VERDICT", Align::Left), ("REGIONS", Align::Left)];
     let rows: Vec<[String; 4]> = status.services.iter().flat_map(service_rows).collect();

@@ -2,7 +2,7 @@
 //! for as long as everything that must move does.
 //!
 //! The watcher (a dead man's switch such as healthchecks.io) raises the alarm when we go silent; so we go silent when the probes'
-//! door does not answer, or evaluator, outbox or follower stand still, and say why in the log and in `nines status`.
+//! door does not answer, or evaluator, outbox or follower stand still, or the database is damaged, and say why in the log and in `nines status`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -60,7 +60,8 @@ pub(super) async fn heartbeat(running: Running, authority: Arc<Authority>, probe
     while !running.stop.is_cancelled() {
         pulse.look(&running, Instant::now());
         let wanted = running.fleet.borrow().aggregator.heartbeat.clone();
-        let fault = pulse.fault(Instant::now());
+        let damaged = || running.store.damage().map(|_why| "the database is damaged".to_owned());
+        let fault = pulse.fault(Instant::now()).or_else(damaged);
         let due = |heartbeat: &Heartbeat| {
             let every = Duration::from_millis(heartbeat.every_ms.unsigned_abs());
             (pulse.has_begun() || fault.is_some()) && last.is_none_or(|at| every <= at.elapsed())

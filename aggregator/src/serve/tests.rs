@@ -243,7 +243,7 @@ async fn a_part_that_ends_unasked_takes_all_down() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_that_it_lives_and_the_time_that_it_was_away_is_a_gap() {
+async fn a_watcher_is_told_that_it_lives_while_it_does_and_the_time_that_it_was_away_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let mut fleet = read(&write(folder.path(), &["shop-home"]));
     let watcher = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -280,5 +280,13 @@ async fn a_watcher_is_told_that_it_lives_and_the_time_that_it_was_away_is_a_gap(
         .await
         .unwrap();
     assert_eq!((gaps.len(), gaps[0].span.from, gaps[0].why), (1, before, gaps::Why::Stopped));
+    let damage = StoreError::Damaged { path: folder.path().join("nines.db"), why: "a page is turned".to_owned() };
+    served.running.store.damaged(damage);
+    let silent = async {
+        while lives().await.heartbeat_fault.as_deref() != Some("the database is damaged") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, silent).await.expect("the watcher is not told once the database is damaged");
     timeout(SOON, served.stop()).await.unwrap().unwrap();
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: whether the process lives, and whether it does its work.
+//! `/healthz` and `/readyz`: whether the process lives on a sound database, and whether it does its work.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,9 +45,15 @@ impl Pulse {
     }
 }
 
-/// The process lives and answers.
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
+/// What is said of a damaged database to whoever asks: where it is is nobody's business here.
+const DAMAGED: &str = "the database is damaged; the log and `nines status` say which file, and what to do";
+
+/// The process lives and answers, and its database is sound as far as anybody knows.
+pub(super) async fn healthz(State(web): State<Web>) -> Response {
+    match web.running.store.damage() {
+        None => "ok\n".into_response(),
+        Some(_why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{DAMAGED}\n")).into_response(),
+    }
 }
 
 /// The store answers and the evaluator ticks.
@@ -61,6 +67,9 @@ pub(super) async fn readyz(State(web): State<Web>) -> Response {
 async fn fault(web: &Web) -> Option<String> {
     if web.running.stop.is_cancelled() {
         return Some("the process is stopping".to_owned());
+    }
+    if web.running.store.damage().is_some() {
+        return Some(DAMAGED.to_owned());
     }
     let question = web.running.store.read(definitions::regions);
     match timeout(STORE_PATIENCE, question).await {

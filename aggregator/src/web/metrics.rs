@@ -55,6 +55,8 @@ async fn text(web: &Web) -> Result<String, StoreError> {
     of_incidents(&mut page, &open);
     of_letters(&mut page, &letters);
     of_ours(&mut page, &ours);
+    page.family("database_damaged", "gauge", "1 once damage of the database was found.");
+    page.line("database_damaged", &[], i32::from(web.running.store.damage().is_some()));
     of_probes(&mut page, &probes);
     counts(&mut page, &web.running.counters);
     Ok(page.0)

@@ -88,6 +88,56 @@ async fn inv_1_a_log_torn_anywhere_loses_no_commit_before_the_tear() {
 }
 
 #[tokio::test]
+async fn inv_1_a_byte_turned_in_the_log_ends_it_there_and_loses_no_commit_before() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = Spool::open(state.path(), ROOM).unwrap();
+    let wal = state.path().join("spool.db-wal");
+    spool.append(&samples(0..3)).await.unwrap();
+    let end = usize::try_from(std::fs::metadata(&wal).unwrap().len()).unwrap();
+    spool.append(&samples(3..6)).await.unwrap();
+    for spot in [end, end + 20, end + 200] {
+        let after = tempfile::tempdir().unwrap();
+        std::fs::copy(state.path().join("spool.db"), after.path().join("spool.db")).unwrap();
+        let mut log = std::fs::read(&wal).unwrap();
+        log[spot] ^= 0xff;
+        std::fs::write(after.path().join("spool.db-wal"), log).unwrap();
+        let found = all(&Spool::open(after.path(), ROOM).unwrap()).await;
+        assert_eq!(found, samples(0..3), "turned at byte {spot}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_file_that_is_turned_is_told_and_the_file_is_not_begun_anew() {
+    for of in ["sample", "sqlite_autoindex_sample_1", "counter"] {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join(SPOOL_FILE);
+        let spool = Spool::open(state.path(), ROOM).unwrap();
+        spool.append(&samples(0..100)).await.unwrap();
+        spool.close().await;
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        let sql = "SELECT (rootpage - 1) * (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+        let start: i64 = conn.query_row(sql, [of], |row| row.get(0)).unwrap();
+        drop(conn);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let start = usize::try_from(start).unwrap();
+        bytes[start + 3] ^= 0xff;
+        std::fs::write(&path, &bytes).unwrap();
+        match Spool::open(state.path(), ROOM) {
+            Err(error) => assert!(error.to_string().contains("move it away"), "{of}: {error}"),
+            Ok(spool) => {
+                assert!(matches!(spool.peek(usize::MAX, usize::MAX).await, Err(SpoolError::Closed)), "{of}");
+                spool.ended().await;
+            }
+        }
+        // The first page counts how often the file was opened.
+        assert!(
+            std::fs::read(&path).unwrap()[start..] == bytes[start..],
+            "{of}: what was turned and all behind it is left"
+        );
+    }
+}
+
+#[tokio::test]
 async fn inv_3_the_same_sample_twice_is_one() {
     let state = tempfile::tempdir().unwrap();
     let spool = Spool::open(state.path(), ROOM).unwrap();

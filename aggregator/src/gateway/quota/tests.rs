@@ -53,6 +53,15 @@ fn each_limit_is_named_and_is_over_when_it_says() {
 }
 
 #[test]
+fn who_was_quiet_for_long_gets_no_more_at_once_than_anybody() {
+    let begun = Instant::now();
+    let mut quota = Quota::new(begun);
+    let later = begun + 86_400 * SECOND;
+    let taken = (0..10_000).take_while(|_| batch(&mut quota, WHOLE, later).is_ok()).count();
+    assert_eq!(taken, usize::try_from(MAX_SAMPLES_AT_ONCE).unwrap() / MAX_BATCH_SAMPLES);
+}
+
+#[test]
 fn a_probe_has_two_batches_at_work_and_each_place_comes_back() {
     let now = Instant::now();
     let mut quota = Quota::new(now);
@@ -74,6 +83,14 @@ fn a_batch_that_is_given_up_half_way_is_charged_and_its_place_is_free() {
     assert_eq!((refused.status, refused.again_s), (StatusCode::TOO_MANY_REQUESTS, Some(1)));
     assert_eq!(limited.all(), [(probe, "bytes", 1)]);
     assert!(quotas.batch(&"eu-west-2".parse().unwrap(), &limited).is_ok(), "each has its own");
+}
+
+#[test]
+fn whoever_is_to_come_again_is_told_so_in_whole_seconds_that_are_enough() {
+    for (ms, told) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2)] {
+        let exceeded = Exceeded { limit: Limit::Bytes, again: Duration::from_millis(ms) };
+        assert_eq!(refused(&"eu-west-1".parse().unwrap(), exceeded).again_s, Some(told), "{ms} ms");
+    }
 }
 
 #[test]
