@@ -127,7 +127,7 @@ fn an_outage_in_all_regions_is_paged_once_and_resolved_and_one_region_alone_is_n
     target.all(Mood::Well);
     until("that region sees it well again", || {
         let of_region = fleet.export().into_iter().filter(|sample| sample["region"] == REGIONS[0].0);
-        let last = of_region.max_by_key(|sample| sample["scheduled_at"].as_str().map(str::to_owned))?;
+        let last = of_region.max_by_key(|sample| sample["scheduled_at"].as_i64())?;
         (last["outcome"] == "up").then_some(())
     });
 
