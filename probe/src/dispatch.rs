@@ -92,6 +92,8 @@ struct Dispatch {
     answering: Arc<Semaphore>,
     /// What this machine lets targets be asked.
     limit: Limit,
+    /// The most checks that were ever assigned: some of them may run on.
+    most: usize,
 }
 
 /// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most [`FINISH_GRACE`].
@@ -105,7 +107,7 @@ pub async fn run(
     let answering = Arc::new(Semaphore::new(MAX_ASKED));
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let limit = Limit::new(kit.pace);
-    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, limit };
+    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, limit, most: 0 };
     let pulse = Arc::clone(&dispatch.kit.pulse);
     let _beating = AbortOnDropHandle::new(tokio::spawn(async move { pulse.beat().await }));
     let clock = Arc::clone(&dispatch.kit.clock);
@@ -151,6 +153,7 @@ impl Dispatch {
     fn assign(&mut self, schedule: &mut Schedule, work: &Work, reading: Reading) {
         self.kit.prober.know(Arc::clone(&work.secrets));
         let foreign = schedule.assign(work.checks.clone());
+        self.most = self.most.max(schedule.len());
         tracing::info!(checks = schedule.len(), digest = work.digest, "schedule.assigned");
         for check in foreign {
             tracing::error!(%check, "schedule.check_of_another_region");
@@ -162,8 +165,15 @@ impl Dispatch {
 
     fn begin(&mut self, schedule: &mut Schedule, look: Look, reading: Reading) {
         self.kit.tally.miss(look.unnamed);
-        let (mut overruns, mut refused) = (Vec::new(), Vec::new());
+        let (mut overruns, mut refused, mut unnamed) = (Vec::new(), Vec::new(), 0_u64);
         for due in look.due {
+            if self.is_full() {
+                if due.action == Action::Run {
+                    schedule.ended(&due.check.id, Outcome::Inconclusive, reading.now);
+                }
+                unnamed += u64::from(judge::is_owed(due.kind));
+                continue;
+            }
             match due.action {
                 Action::Run => match self.limit.begin(&due.check.id, reading.uptime_ms, Begun::Due) {
                     Ok(()) => self.start(due, None),
@@ -174,6 +184,10 @@ impl Dispatch {
                 },
                 Action::Overrun => overruns.push(due),
             }
+        }
+        if 0 < unnamed {
+            self.kit.tally.miss(unnamed);
+            tracing::error!(slots = unnamed, "dispatch.full");
         }
         if !overruns.is_empty() {
             let kit = Arc::clone(&self.kit);
@@ -208,8 +222,13 @@ impl Dispatch {
         }
     }
 
-    /// At most two tasks of one check's slots wait or run at a time, since a slot's latest start and timeout lie
-    /// before the next slot's: so the assignment bounds how many there are, and [`MAX_ASKED`] what is asked besides.
+    /// Whether more wait than can while the spool gets on: two of each check's slots, since a slot's latest start and
+    /// timeout lie before the next slot's; what is asked besides, and as many who only name slots. A disk that hangs
+    /// must not fill the memory with slots that wait to be told; those that are not told stay missing.
+    fn is_full(&self) -> bool {
+        2 * (self.most + MAX_ASKED) < self.tasks.len()
+    }
+
     fn start(&self, due: Due, place: Option<OwnedSemaphorePermit>) {
         let (kit, endings, cut) = (Arc::clone(&self.kit), self.endings.clone(), self.cut.clone());
         self.tasks.spawn(async move {

@@ -437,3 +437,30 @@ async fn inv_10_what_would_ask_a_target_too_often_is_told_at_its_slots_and_never
         samples.iter().filter(|sample| sample.kind == SampleKind::Extra).map(|sample| sample.check.as_str()).collect();
     assert_eq!(asked, ["a"], "who asks for it gets nothing either");
 }
+
+#[tokio::test]
+async fn inv_9_a_disk_that_hangs_fills_no_memory_with_slots_that_wait_to_be_told() {
+    let target = Target::start(GOOD).await;
+    let clock = Clock::system();
+    let (kit, _state) = Bench::kit(&clock, no_canaries(), 8);
+    let (endings, _ended) = mpsc::channel(8);
+    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+    let answering = Arc::new(Semaphore::new(MAX_ASKED));
+    let limit = Limit::new(kit.pace);
+    let mut dispatch = Dispatch { kit, tasks, endings, cut, answering, limit, most: 0 };
+    let check = target.check("home", 3_600_000, 500);
+    let reading = dispatch.kit.clock.read();
+    let mut schedule = Schedule::new("eu-west".parse().unwrap(), reading.now);
+    let work = Work { checks: vec![Arc::clone(&check)], ..Work::default() };
+    dispatch.assign(&mut schedule, &work, reading);
+    let slot = || Look { due: vec![due(Arc::clone(&check), reading.now)], ..Look::default() };
+    let most = 2 * (1 + MAX_ASKED);
+    // Each waits for a spool that does not answer.
+    for _ in 0..most {
+        dispatch.tasks.spawn(std::future::pending::<()>());
+    }
+    dispatch.begin(&mut schedule, slot(), reading);
+    assert_eq!((dispatch.tasks.len(), dispatch.kit.tally.missed()), (most + 1, 0), "as many as there may be");
+    dispatch.begin(&mut schedule, slot(), reading);
+    assert_eq!((dispatch.tasks.len(), dispatch.kit.tally.missed()), (most + 1, 1), "and no more, and it is counted");
+}
