@@ -5,13 +5,21 @@
 //! Owns who shares, and what each probe has said that it looks at. Hands out nothing, and decides nothing about samples: a
 //! region says what its probes say, whoever of them looks.
 //!
-//! - Who is not heard for [`SILENT_MS`], says goodbye, or says of itself that its samples would be inconclusive, shares
-//!   no more; its share goes to the others at once. It gets it back when it has been well for [`RETURN_MS`].
+//! - Who is silent, hung up, says goodbye, or says of itself that its samples would be inconclusive or can't be kept,
+//!   shares no more; its share goes to the others at once. It gets it back when it has been well for [`RETURN_MS`].
+//! - A process that dies hangs up: its kernel closes its connections. So a death shows at once, whatever the intervals.
+//!   A machine that loses its power or its line closes nothing, and is silent. How long is too long follows from the
+//!   quickest check that the probe looks at, since it delivers as often: three intervals less [`TELLING_MS`], but not
+//!   under [`SILENT_FLOOR_MS`] and never over [`SILENT_MS`].
 //! - A check moves without a gap: who has it goes on until the new owner says that it has it. So long both look, and the
 //!   store keeps one sample a slot.
+//! - Nobody is stopped by a clock: a probe that is cut off goes on looking, and fills its gap later. Were it to let go by
+//!   itself, a region would go blind whenever the aggregator is away. So a slot may have two lookers, never two samples.
 //! - Where nobody is well, those who are heard share; a region with one probe has it do everything, whatever it says.
+//!   Where nobody is heard it stays as it was: there is nobody to tell, and it may be us who can't hear.
 //! - A check that its owner can't read goes to one that can.
-//! - All of it is in memory. After a restart those who were heard to the last count as heard now.
+//! - All of it is in memory. After a restart those who were heard to the last count as heard now, and one that died
+//!   meanwhile is silent for [`SILENT_MS`] more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,8 +30,14 @@ use nines_shared::id::{CheckId, ProbeId, RegionId};
 use nines_shared::time::Timestamp;
 use nines_shared::wire::{Health, MAX_CLOCK_OFFSET_MS};
 
-/// Who is not heard for this long shares no more, in ms: three heartbeats.
+/// Who is not heard for this long shares no more, whatever it looks at, in ms: three heartbeats.
 pub const SILENT_MS: i64 = 30_000;
+/// Nobody is silent before this, in ms: a batch may wait for a slow line, and for a slow disk of ours.
+pub const SILENT_FLOOR_MS: i64 = 5_000;
+/// What is left of three intervals once a silence has been long enough, in ms: for us to notice, and for the next one to be told.
+pub const TELLING_MS: i64 = 1_000;
+/// A share moves within so many intervals.
+const INTERVALS: i64 = 3;
 /// Who did not share has to be well for this long before it does again, in ms: a probe that comes and goes would have
 /// its share change hands each time.
 pub const RETURN_MS: i64 = 60_000;
@@ -45,10 +59,27 @@ pub struct Known {
     pub heard: Option<Timestamp>,
 }
 
+/// What a probe says that it looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Which checks, sorted.
+    pub checks: Arc<[CheckId]>,
+    /// The shortest interval among them, in ms.
+    pub quickest_ms: Option<i64>,
+}
+
+impl Held {
+    /// All of `checks`, which are sorted by their ids.
+    pub fn of<'c>(checks: impl Iterator<Item = &'c Check> + Clone) -> Self {
+        let quickest_ms = checks.clone().map(|check| check.interval_ms).min();
+        Self { checks: checks.map(|check| check.id.clone()).collect(), quickest_ms }
+    }
+}
+
 #[derive(Debug)]
 struct Member {
     region: RegionId,
-    /// `None` before it is heard, and after it said goodbye.
+    /// `None` before it is heard, and after it hung up or said goodbye.
     heard: Option<Timestamp>,
     /// It said so of itself.
     ails: bool,
@@ -56,8 +87,7 @@ struct Member {
     /// It shared, and ceased to.
     lapsed: bool,
     shares: bool,
-    /// What it said that it looks at, sorted.
-    holds: Arc<[CheckId]>,
+    holds: Held,
     /// What it said that it can't read, sorted.
     unread: Vec<CheckId>,
 }
@@ -86,7 +116,7 @@ impl Sharing {
 
     /// `probe` tells how it is. Says whether that is news.
     pub fn told(&mut self, probe: &ProbeId, health: &Health) -> bool {
-        let ails = is_inconclusive(health);
+        let ails = gives_nothing(health);
         self.members.get_mut(probe).is_some_and(|member| std::mem::replace(&mut member.ails, ails) != ails)
     }
 
@@ -101,15 +131,22 @@ impl Sharing {
         }
     }
 
-    /// `probe` says goodbye.
-    pub fn left(&mut self, probe: &ProbeId) {
+    /// `probe` has no connection to us any more. If it lives it goes on with what it has.
+    pub fn hung_up(&mut self, probe: &ProbeId) {
         if let Some(member) = self.members.get_mut(probe) {
-            (member.heard, member.holds) = (None, Arc::default());
+            member.heard = None;
         }
     }
 
-    /// `probe` says that it looks at the checks `holds`, sorted. Says whether that may change what others are to do.
-    pub fn holds(&mut self, probe: &ProbeId, holds: Arc<[CheckId]>) -> bool {
+    /// `probe` says goodbye.
+    pub fn left(&mut self, probe: &ProbeId) {
+        if let Some(member) = self.members.get_mut(probe) {
+            (member.heard, member.holds) = (None, Held::default());
+        }
+    }
+
+    /// `probe` says that it looks at what it `holds`. Says whether that may change what others are to do.
+    pub fn holds(&mut self, probe: &ProbeId, holds: Held) -> bool {
         let Some(member) = self.members.get_mut(probe).filter(|member| member.holds != holds) else { return false };
         member.holds = holds;
         let region = member.region.clone();
@@ -126,7 +163,8 @@ impl Sharing {
         }
         let mut changed = BTreeSet::new();
         for member in self.members.values_mut() {
-            let shares = member.rank(now) == ranks[&member.region] && member.is_there(now);
+            let best = ranks[&member.region];
+            let shares = if best == Rank::Away { member.shares } else { member.rank(now) == best };
             if std::mem::replace(&mut member.shares, shares) != shares {
                 changed.insert(member.region.clone());
             }
@@ -170,13 +208,22 @@ impl Member {
             well_since: None,
             lapsed: false,
             shares: false,
-            holds: Arc::default(),
+            holds: Held::default(),
             unread: Vec::new(),
         }
     }
 
     fn is_there(&self, now: Timestamp) -> bool {
-        self.heard.is_some_and(|at| now.since(at) < SILENT_MS)
+        self.heard.is_some_and(|at| now.since(at) < self.patience_ms())
+    }
+
+    /// How long it may be silent.
+    fn patience_ms(&self) -> i64 {
+        match self.holds.quickest_ms {
+            Some(ms) if self.unread.is_empty() => (INTERVALS * ms - TELLING_MS).clamp(SILENT_FLOOR_MS, SILENT_MS),
+            // It may be that nothing but its heartbeat is to be heard of it.
+            Some(_) | None => SILENT_MS,
+        }
     }
 
     /// Takes note of how it is at `now`.
@@ -205,14 +252,14 @@ impl Member {
     }
 
     fn has(&self, check: &CheckId) -> bool {
-        self.holds.binary_search(check).is_ok()
+        self.holds.checks.binary_search(check).is_ok()
     }
 }
 
-/// Whether what `health` tells makes every sample of the probe inconclusive.
-fn is_inconclusive(health: &Health) -> bool {
+/// Whether what `health` tells makes every sample of the probe inconclusive, or its disk takes none.
+fn gives_nothing(health: &Health) -> bool {
     let is_off = |offset: i64| MAX_CLOCK_OFFSET_MS < offset.saturating_abs();
-    health.canaries_ok == Some(false) || health.clock_offset_ms.is_some_and(is_off)
+    health.canaries_ok == Some(false) || 0 < health.held || health.clock_offset_ms.is_some_and(is_off)
 }
 
 /// The heaviest with `check` of those who can read it; of all where nobody can.

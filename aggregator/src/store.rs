@@ -332,7 +332,13 @@ pub(crate) mod tests {
         let regions = regions.iter().map(|region| region.parse().unwrap()).collect();
         let draft =
             Draft::new(id.parse().unwrap(), "shop".parse().unwrap(), regions, Question::Http(Box::new(question)));
-        Check::new(Draft { interval_ms, timeout_ms: 1_000, recheck_ms: 1_000.max(interval_ms / 6), ..draft }).unwrap()
+        Check::new(Draft {
+            interval_ms,
+            timeout_ms: 1_000.min(interval_ms / 2),
+            recheck_ms: 1_000.max(interval_ms / 6),
+            ..draft
+        })
+        .unwrap()
     }
 
     /// A fleet of one customer in Berlin with the service `shop` and these checks.

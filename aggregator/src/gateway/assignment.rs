@@ -28,7 +28,7 @@ pub(super) use given::Assignments;
 use given::Work;
 
 /// How often it is decided anew who shares.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the probe has, and how long it would wait for something else.
 #[derive(Debug, Deserialize)]
@@ -123,6 +123,8 @@ pub(super) async fn mind(gateway: &Gateway) {
         if unread {
             unread = gateway.learn().await.inspect_err(|error| tracing::error!(%error, "sharing.not_read")).is_err();
         }
-        gateway.assignments.look(gateway.running.clock.now());
+        let now = gateway.running.clock.now();
+        gateway.assignments.hung_up(&gateway.leases.hung_up(now));
+        gateway.assignments.look(now);
     }
 }

@@ -20,6 +20,9 @@ use nines_shared::time::Timestamp;
 const LEASE_MS: i64 = 30_000;
 /// How long a probe may be without any connection, in ms.
 const RECONNECT_MS: i64 = 5_000;
+/// How long a probe may be without any connection before others look in its place, in ms: one that lost its line for a
+/// moment dials again within half a second. That is sooner than another process may come as it.
+pub(super) const HUNG_UP_MS: i64 = 2_000;
 /// How long ago a second one may have been turned away to be news when the first is heard, in ms: one that is refused comes
 /// again within half a minute.
 const CHALLENGE_MS: i64 = 60_000;
@@ -80,6 +83,18 @@ impl Leases {
         });
     }
 
+    /// Those of whom no connection has been open for [`HUNG_UP_MS`]. Of a probe that does not say which process it is
+    /// nothing is known.
+    pub(super) fn hung_up(&self, now: Timestamp) -> Vec<ProbeId> {
+        self.with(|leases| {
+            let gone = leases.iter_mut().filter_map(|(probe, lease)| {
+                let since = lease.empty_since(now)?;
+                (HUNG_UP_MS <= now.since(since)).then(|| probe.clone())
+            });
+            gone.collect()
+        })
+    }
+
     /// Whoever was `probe` is not any more.
     pub(super) fn forget(&self, probe: &ProbeId) {
         self.with(|leases| {
@@ -136,12 +151,13 @@ impl Lease {
         if LEASE_MS <= now.since(self.heard) {
             return false;
         }
+        self.empty_since(now).is_none_or(|since| now.since(since) < RECONNECT_MS)
+    }
+
+    /// Since when it is known to have no connection at `now`, where that is so.
+    fn empty_since(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.seats.retain(|seat| 0 < seat.strong_count());
-        if !self.seats.is_empty() {
-            return true;
-        }
-        let empty_since = *self.empty_since.get_or_insert(now);
-        now.since(empty_since) < RECONNECT_MS
+        self.seats.is_empty().then(|| *self.empty_since.get_or_insert(now))
     }
 
     fn sit(&mut self, seat: &Seat) {
@@ -249,5 +265,22 @@ mod tests {
         let next = |now| leases.comes(&probe, Some("two"), &Seat::default(), at(now));
         assert_eq!(next(-HOUR_MS), Came::Second);
         assert_eq!(next(LEASE_MS - HOUR_MS), Came::Alone);
+    }
+
+    #[test]
+    fn who_has_had_no_connection_for_a_moment_has_hung_up_until_it_comes_again() {
+        let (leases, probe, seat) = taken();
+        assert_eq!(leases.hung_up(at(LEASE_MS)), [], "one that is silent with its connection open has not");
+        drop(seat);
+        assert_eq!(leases.hung_up(at(LEASE_MS)), []);
+        assert_eq!(leases.hung_up(at(LEASE_MS + HUNG_UP_MS - 1)), []);
+        assert_eq!(leases.hung_up(at(LEASE_MS + HUNG_UP_MS)), [probe.clone()]);
+        let again = Seat::default();
+        leases.comes(&probe, "one", &again, at(LEASE_MS + HUNG_UP_MS));
+        assert_eq!(leases.hung_up(at(2 * LEASE_MS)), []);
+        drop(again);
+        assert_eq!(leases.hung_up(at(3 * LEASE_MS)), [], "the time counts anew");
+        leases.leaves(&probe, "one");
+        assert_eq!(leases.hung_up(at(4 * LEASE_MS)), [], "who left in order is not looked at");
     }
 }

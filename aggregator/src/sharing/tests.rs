@@ -5,12 +5,16 @@ use crate::store::tests::check;
 
 const NOW: Timestamp = Timestamp::from_ms(1_790_000_000_000);
 const HEARTBEAT_MS: i64 = 10_000;
+const MINUTE_MS: i64 = 60_000;
+const WEEK_MS: i64 = 7 * 24 * 60 * MINUTE_MS;
 
 /// A region whose probes are heard, and checks of it.
 struct Region {
     sharing: Sharing,
     checks: Vec<Check>,
     now: Timestamp,
+    /// How often whoever lives is heard.
+    beat_ms: i64,
     /// Who gives signs of life.
     alive: BTreeSet<ProbeId>,
 }
@@ -25,8 +29,15 @@ fn region() -> RegionId {
 
 impl Region {
     fn of(probes: &[&str], checks: usize) -> Self {
-        let checks = (0..checks).map(|n| check(&format!("check-{n:04}"), 60_000, &["eu-west", "us-east"])).collect();
-        let mut region = Self { sharing: Sharing::default(), checks, now: NOW, alive: BTreeSet::new() };
+        Self::every(MINUTE_MS, probes, checks)
+    }
+
+    /// Checks that are asked every `interval_ms`, of which a probe is heard as seldom as it may be.
+    fn every(interval_ms: i64, probes: &[&str], checks: usize) -> Self {
+        let checks =
+            (0..checks).map(|n| check(&format!("check-{n:04}"), interval_ms, &["eu-west", "us-east"])).collect();
+        let (sharing, beat_ms) = (Sharing::default(), HEARTBEAT_MS.min(2 * interval_ms));
+        let mut region = Self { sharing, checks, now: NOW, beat_ms, alive: BTreeSet::new() };
         for probe in probes {
             region.comes(probe);
         }
@@ -48,7 +59,7 @@ impl Region {
     fn passes(&mut self, ms: i64) {
         let until = self.now.plus_ms(ms);
         while self.now < until {
-            self.now = self.now.plus_ms(HEARTBEAT_MS.min(until.since(self.now)));
+            self.now = self.now.plus_ms(self.beat_ms.min(until.since(self.now)));
             for probe in &self.alive {
                 self.sharing.heard(probe, &region(), self.now);
             }
@@ -62,8 +73,8 @@ impl Region {
 
     /// Whoever lives looks at what it is told, and says so.
     fn obeys(&mut self, probe: &str) {
-        let work: Arc<[CheckId]> = self.work(probe).into();
-        self.sharing.holds(&id(probe), work);
+        let held = Held::of(self.sharing.work(&id(probe), &self.checks).into_iter());
+        self.sharing.holds(&id(probe), held);
     }
 
     /// Everybody is told, until nobody is told anything new.
@@ -139,6 +150,94 @@ fn who_is_silent_for_the_time_loses_its_share_and_the_others_keep_theirs() {
 }
 
 #[test]
+fn how_long_a_silence_may_be_follows_from_the_quickest_check_that_the_silent_one_has() {
+    let second_ms = 1_000;
+    for (interval_ms, patience_ms) in [
+        (second_ms, SILENT_FLOOR_MS),
+        (2 * second_ms, 5_000),
+        (3 * second_ms, 8_000),
+        (10 * second_ms, 29_000),
+        (11 * second_ms, SILENT_MS),
+        (WEEK_MS, SILENT_MS),
+    ] {
+        let mut region = Region::every(interval_ms, &["eu-west-1", "eu-west-2"], 20);
+        // One check of a minute changes nothing, wherever it is.
+        region.checks.push(check("slow", MINUTE_MS.max(interval_ms), &["eu-west"]));
+        region.settles();
+        let share = region.work("eu-west-2").len();
+        region.falls_silent("eu-west-2");
+        region.passes(patience_ms - 1);
+        assert_eq!(region.work("eu-west-2").len(), share, "{interval_ms}: not a moment before");
+        assert!(region.work("eu-west-1").len() < 21, "{interval_ms}");
+        region.passes(1);
+        assert_eq!(region.work("eu-west-1").len(), 21, "{interval_ms}");
+    }
+}
+
+#[test]
+fn who_has_nothing_or_can_not_read_all_of_it_is_given_the_time_of_three_heartbeats() {
+    let mut region = Region::every(1_000, &["eu-west-1", "eu-west-2"], 20);
+    let foreign = vec![region.work("eu-west-2")[0].clone()];
+    for probe in ["eu-west-1", "eu-west-2"] {
+        region.sharing.can_not_read(&id(probe), &foreign);
+    }
+    region.settles();
+    let share = region.work("eu-west-2");
+    region.falls_silent("eu-west-2");
+    region.passes(SILENT_MS - 1);
+    assert_eq!(region.work("eu-west-2"), share);
+    region.passes(1);
+    assert_eq!(region.work("eu-west-1").len(), 20);
+
+    let mut region = Region::every(1_000, &["eu-west-1"], 20);
+    region.comes("eu-west-2");
+    let share = region.work("eu-west-2");
+    assert!(!share.is_empty());
+    region.falls_silent("eu-west-2");
+    region.passes(SILENT_MS - 1);
+    assert_eq!(region.work("eu-west-2"), share, "it was told, and did not say that it has it");
+}
+
+#[test]
+fn who_hangs_up_is_followed_at_once_and_may_come_back_without_a_gap() {
+    let mut region = Region::of(&["eu-west-1", "eu-west-2"], 20);
+    let share = region.work("eu-west-2");
+    region.sharing.hung_up(&id("eu-west-2"));
+    assert_eq!(region.sharing.look(region.now), BTreeSet::from([self::region()]));
+    assert_eq!(region.work("eu-west-1").len(), 20);
+    region.comes("eu-west-2");
+    assert_eq!(region.work("eu-west-2"), share, "it goes on until the other one has it");
+    region.obeys("eu-west-1");
+    assert_eq!(region.work("eu-west-2"), []);
+}
+
+#[test]
+fn where_nobody_is_heard_it_stays_as_it_was() {
+    let mut region = Region::of(&["eu-west-1", "eu-west-2"], 40);
+    let shares = [region.work("eu-west-1"), region.work("eu-west-2")];
+    for away in ["eu-west-1", "eu-west-2"] {
+        region.falls_silent(away);
+    }
+    region.passes(3_600_000);
+    assert_eq!([region.work("eu-west-1"), region.work("eu-west-2")], shares);
+    // They are heard again, one after the other: neither has let go of anything.
+    region.comes("eu-west-1");
+    assert_eq!(region.work("eu-west-1").len(), 40);
+    assert_eq!(region.work("eu-west-2"), shares[1]);
+    region.comes("eu-west-2");
+    assert_eq!([region.work("eu-west-1"), region.work("eu-west-2")], shares, "both were away as long");
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_no_dead_one_alive() {
+    let mut region = Region::of(&["eu-west-1", "eu-west-2"], 20);
+    region.falls_silent("eu-west-2");
+    region.now = NOW.plus_ms(-3_600_000);
+    region.passes(SILENT_MS + HEARTBEAT_MS);
+    assert_eq!(region.work("eu-west-1").len(), 20);
+}
+
+#[test]
 fn who_says_goodbye_is_followed_at_once() {
     let mut region = Region::of(&["eu-west-1", "eu-west-2"], 20);
     region.sharing.left(&id("eu-west-2"));
@@ -182,6 +281,7 @@ fn who_would_say_nothing_of_its_targets_gives_its_share_away_and_where_all_are_s
     for ill in [
         Health { canaries_ok: Some(false), ..Health::default() },
         Health { clock_offset_ms: Some(-MAX_CLOCK_OFFSET_MS - 1), ..Health::default() },
+        Health { held: 1, ..Health::default() },
     ] {
         let mut region = Region::of(&["eu-west-1", "eu-west-2"], 40);
         let share = region.work("eu-west-2");
@@ -274,6 +374,7 @@ enum Event {
     Comes(usize),
     Dies(usize),
     Leaves(usize),
+    HangsUp(usize),
     Ails(usize, bool),
     Obeys(usize),
     Passes(i64),
@@ -285,6 +386,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         probe.clone().prop_map(Event::Comes),
         probe.clone().prop_map(Event::Dies),
         probe.clone().prop_map(Event::Leaves),
+        probe.clone().prop_map(Event::HangsUp),
         (probe.clone(), any::<bool>()).prop_map(|(probe, ails)| Event::Ails(probe, ails)),
         probe.prop_map(Event::Obeys),
         (1_i64..90_000).prop_map(Event::Passes),
@@ -298,7 +400,7 @@ impl Region {
     /// The checks that those who live do look at, by their own word.
     fn looked_at(&self) -> BTreeSet<CheckId> {
         let members = self.alive.iter().filter_map(|probe| self.sharing.members.get(probe));
-        members.flat_map(|member| member.holds.iter().cloned()).collect()
+        members.flat_map(|member| member.holds.checks.iter().cloned()).collect()
     }
 
     fn meets(&mut self, event: &Event) {
@@ -308,6 +410,10 @@ impl Region {
             Event::Leaves(probe) => {
                 self.falls_silent(NAMES[probe]);
                 self.sharing.left(&id(NAMES[probe]));
+                self.sharing.look(self.now);
+            }
+            Event::HangsUp(probe) => {
+                self.sharing.hung_up(&id(NAMES[probe]));
                 self.sharing.look(self.now);
             }
             Event::Ails(probe, ails) => {
@@ -323,8 +429,11 @@ impl Region {
 
 proptest! {
     #[test]
-    fn no_check_is_let_go_before_another_has_it_and_in_the_end_each_has_one(events in events()) {
-        let mut region = Region::of(&NAMES[..1], 12);
+    fn no_check_is_let_go_before_another_has_it_and_in_the_end_each_has_one(
+        events in events(),
+        interval_ms in 1_000_i64..20_000,
+    ) {
+        let mut region = Region::every(interval_ms, &NAMES[..1], 12);
         let mut somebody_is_dead_unnoticed = false;
         for event in events {
             let before = region.looked_at();
@@ -333,9 +442,12 @@ proptest! {
             somebody_is_dead_unnoticed = match event {
                 Event::Dies(_) => true,
                 Event::Passes(ms) if SILENT_MS <= ms => false,
-                Event::Comes(_) | Event::Leaves(_) | Event::Ails(..) | Event::Obeys(_) | Event::Passes(_) => {
-                    somebody_is_dead_unnoticed
-                }
+                Event::Comes(_)
+                | Event::Leaves(_)
+                | Event::HangsUp(_)
+                | Event::Ails(..)
+                | Event::Obeys(_)
+                | Event::Passes(_) => somebody_is_dead_unnoticed,
             };
             let goes = matches!(event, Event::Dies(_) | Event::Leaves(_));
             if !goes && !somebody_is_dead_unnoticed {
@@ -349,6 +461,25 @@ proptest! {
         if !alive.is_empty() {
             region.assert_each_has_one(&alive);
         }
+    }
+
+    #[test]
+    fn a_share_moves_within_three_intervals_and_never_from_one_that_delivers_what_it_has(
+        interval_ms in prop_oneof![1_000_i64..12_000, 12_000..WEEK_MS],
+        lives_ms in 0_i64..60_000,
+    ) {
+        let mut region = Region::every(interval_ms, &NAMES[..3], 12);
+        let shares: Vec<_> = NAMES[..3].iter().map(|name| region.work(name)).collect();
+        region.passes(lives_ms);
+        region.settles();
+        for (name, share) in NAMES.iter().zip(&shares) {
+            prop_assert_eq!(&region.work(name), share, "who is heard every {} ms keeps its share", region.beat_ms);
+        }
+        region.falls_silent(NAMES[0]);
+        let three = (INTERVALS * interval_ms - TELLING_MS).clamp(SILENT_FLOOR_MS, SILENT_MS);
+        region.passes(three);
+        let (one, two) = (region.work(NAMES[1]).len(), region.work(NAMES[2]).len());
+        prop_assert_eq!(one + two, 12);
     }
 
     #[test]

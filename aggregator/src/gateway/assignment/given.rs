@@ -16,14 +16,14 @@ use tokio::sync::watch;
 use super::super::peer::Peer;
 use crate::definition::Fleet;
 use crate::fingerprint;
-use crate::sharing::{Known, Sharing};
+use crate::sharing::{Held, Known, Sharing};
 
-/// An assignment, and the ids of its checks.
+/// An assignment, and what who has it looks at.
 #[derive(Debug)]
 pub(super) struct Work {
     /// Its `now` means nothing.
     pub(super) assignment: Assignment,
-    ids: Arc<[CheckId]>,
+    held: Held,
 }
 
 /// The work of every probe that asked.
@@ -97,10 +97,20 @@ impl Assignments {
         self.wake_if(news);
     }
 
-    /// `probe` ends in order.
+    /// `probe` ends in order. Whoever comes as it next has nothing before it says so.
     pub(in crate::gateway) fn left(&self, probe: &ProbeId, now: Timestamp) {
-        self.with(|plan| plan.sharing.left(probe));
+        self.with(|plan| {
+            plan.sharing.left(probe);
+            if let Some(given) = plan.given.get_mut(probe) {
+                given.held = None;
+            }
+        });
         self.look(now);
+    }
+
+    /// `probes` have no connection any more.
+    pub(super) fn hung_up(&self, probes: &[ProbeId]) {
+        self.with(|plan| probes.iter().for_each(|probe| plan.sharing.hung_up(probe)));
     }
 
     /// Decides anew who shares.
@@ -129,9 +139,9 @@ impl Assignments {
             }
             let known = [Some(&given.work), given.sent.as_ref()].into_iter().flatten();
             given.held = known.into_iter().find(|work| work.assignment.digest == have).cloned();
-            let ids = given.held.as_ref().map(|held| held.ids.clone());
-            let moves = plan.sharing.holds(&peer.probe, ids.clone().unwrap_or_default());
-            (Some(ids), plan.change(moves.then_some(&peer.region).into_iter()) || news)
+            let held = given.held.as_ref().map(|work| work.held.clone());
+            let moves = plan.sharing.holds(&peer.probe, held.clone().unwrap_or_default());
+            (Some(held.map(|held| held.checks)), plan.change(moves.then_some(&peer.region).into_iter()) || news)
         });
         self.wake_if(news);
         held
@@ -186,8 +196,8 @@ impl Plan {
                 Some(same) if same.work.assignment.digest == new.digest => Given { under, ..same },
                 other => {
                     self.last_version = u64::try_from(now.as_ms()).unwrap_or(0).max(self.last_version + 1);
-                    let ids = new.checks.iter().map(|check| check.id.clone()).collect();
-                    let work = Arc::new(Work { assignment: Assignment { version: self.last_version, ..new }, ids });
+                    let held = Held::of(new.checks.iter());
+                    let work = Arc::new(Work { assignment: Assignment { version: self.last_version, ..new }, held });
                     let (sent, held) = other.map_or((None, None), |given| (given.sent, given.held));
                     Given { under, work, sent, held }
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use nines_shared::id::CheckId;
@@ -133,6 +134,48 @@ async fn who_leaves_is_followed_at_once_and_who_is_silent_after_the_time() {
     door.pass(1_000);
     first.is_told(waiting).await;
     assert_eq!(first.checks().len(), CHECKS);
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_followed_soon_and_who_dials_again_in_time_is_not() {
+    let door = Door::open().await;
+    let (mut first, mut second) = shared(&door).await;
+    let waiting = first.waits();
+    let boot = [(nines_shared::wire::BOOT_HEADER, "two")];
+    for dials in [true, false] {
+        let path = second.path(0);
+        second.connection.as_mut().unwrap().send(Method::GET, &path, &boot, Vec::new()).await.unwrap();
+        second.connection = None;
+        if dials {
+            door.pass(1_000);
+            second.connection = Some(door.connect(Some(&second.probe.identity)).await.unwrap());
+        }
+    }
+    assert!(!waiting.is_finished());
+    let mut passed_ms = 0;
+    while !waiting.is_finished() {
+        door.pass(500);
+        passed_ms += 500;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!((2_000..20_000).contains(&passed_ms), "{passed_ms}");
+    first.is_told(waiting).await;
+    assert_eq!(first.checks().len(), CHECKS);
+}
+
+#[tokio::test]
+async fn whoever_comes_after_one_that_left_has_what_it_says_that_it_has() {
+    let door = Door::open().await;
+    door.fleet.send_replace(Arc::new(many()));
+    let mut first = Worker::start(&door, "eu-west-1").await;
+    first.polls().await;
+    let boot = [(nines_shared::wire::BOOT_HEADER, "one")];
+    first.connection.as_mut().unwrap().send(Method::POST, LEAVE_PATH, &boot, Vec::new()).await.unwrap();
+    // It starts again, with what it has on its disk.
+    first.polls().await;
+    let _second = Worker::start(&door, "eu-west-2").await;
+    first.polls().await;
+    assert_eq!(first.checks().len(), CHECKS, "the second has only been told");
 }
 
 #[tokio::test]
