@@ -49,7 +49,11 @@ pub(super) async fn assignment(
     gateway.has(&peer, &asked.have);
     let (planned, stop) = (gateway.assignments.planned(), &gateway.running.stop);
     match long_poll::until_new(planned, asked.wait_ms, stop, || gateway.other(&peer, &asked.have)).await {
-        Some(work) => answer(&gateway, &peer, &work),
+        Some(work) => {
+            // Whoever was shut out meanwhile is told so, and not that it has nothing to do.
+            peer.stands(&gateway.running).await?;
+            answer(&gateway, &peer, &work)
+        }
         None => Ok(StatusCode::NOT_MODIFIED.into_response()),
     }
 }

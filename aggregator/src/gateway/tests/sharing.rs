@@ -154,9 +154,9 @@ async fn who_hangs_up_is_followed_soon_and_who_dials_again_in_time_is_not() {
     assert!(!waiting.is_finished());
     let mut passed_ms = 0;
     while !waiting.is_finished() {
-        door.pass(500);
-        passed_ms += 500;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        door.pass(250);
+        passed_ms += 250;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!((2_000..20_000).contains(&passed_ms), "{passed_ms}");
     first.is_told(waiting).await;
