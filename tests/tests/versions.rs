@@ -16,8 +16,14 @@ use rusqlite::Connection;
 
 /// The last version of the tables before probes shared regions …
 const BEFORE: i64 = 11;
-/// … and what the table of probes has got since. A later migration of another table is to be undone here too.
-const SINCE: [&str; 4] = ["assignment", "checks", "unread", "backlog_from"];
+/// … and the columns that there are since. What a later migration adds is to be undone here too.
+const SINCE: [(&str, &str); 5] = [
+    ("probe", "assignment"),
+    ("probe", "checks"),
+    ("probe", "unread"),
+    ("probe", "backlog_from"),
+    ("invitation", "key_sha256"),
+];
 
 fn version(database: &Path) -> i64 {
     Connection::open(database).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
@@ -30,8 +36,8 @@ fn set_version(database: &Path, version: i64) {
 /// Makes `database` what an earlier version left.
 fn as_it_was_before(database: &Path) {
     let connection = Connection::open(database).unwrap();
-    for column in SINCE {
-        connection.execute_batch(&format!("ALTER TABLE probe DROP COLUMN {column}")).unwrap();
+    for (table, column) in SINCE {
+        connection.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
     }
     set_version(database, BEFORE);
 }

@@ -274,9 +274,9 @@ mod tests {
         drop(seat);
         assert_eq!(leases.hung_up(at(LEASE_MS)), []);
         assert_eq!(leases.hung_up(at(LEASE_MS + HUNG_UP_MS - 1)), []);
-        assert_eq!(leases.hung_up(at(LEASE_MS + HUNG_UP_MS)), [probe.clone()]);
+        assert_eq!(leases.hung_up(at(LEASE_MS + HUNG_UP_MS)), std::slice::from_ref(&probe));
         let again = Seat::default();
-        leases.comes(&probe, "one", &again, at(LEASE_MS + HUNG_UP_MS));
+        leases.comes(&probe, Some("one"), &again, at(LEASE_MS + HUNG_UP_MS));
         assert_eq!(leases.hung_up(at(2 * LEASE_MS)), []);
         drop(again);
         assert_eq!(leases.hung_up(at(3 * LEASE_MS)), [], "the time counts anew");
