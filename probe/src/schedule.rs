@@ -3,8 +3,9 @@
 //! Owns when each check of this region is next due. It is told what time it is and how much of it went by
 //! on the monotonic clock; it never reads a clock, waits or runs anything.
 //!
-//! - A slot is fired when the wall clock passes it **for the first time**: the spans of wall time lived
-//!   through are remembered, so no step of the clock and no new assignment fires a slot twice.
+//! - A slot is fired when the wall clock passes it **for the first time** while its check is ours: the spans of wall time
+//!   that each check has lived through here are remembered, so no step of the clock and no new assignment fires a slot
+//!   twice, and none is taken for fired that passed while the check was another's.
 //! - Of the slots passed since the last look only the newest can still be run, and only up to half an
 //!   interval late; every other is named `overrun`. Slots that a step of the clock jumped over were
 //!   never passed: they stay missing.
@@ -33,6 +34,8 @@ use lived::Lived;
 pub const MAX_OVERRUNS_PER_CHECK: i64 = 100;
 /// The most overrun slots named at one look.
 pub const MAX_OVERRUNS: usize = 10_000;
+/// The most checks that are not ours any more of which it is remembered what they lived through.
+const MAX_LEFT: usize = 10_000;
 /// For how many intervals re-checks go on after a region recovers.
 const RECHECK_INTERVALS: i64 = 2;
 
@@ -79,8 +82,9 @@ pub struct Schedule {
     places: HashMap<CheckId, usize>,
     /// The next instant of each entry; pairs that an entry has moved on from are skipped when they surface.
     queue: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    lived: Lived,
     last: Timestamp,
+    /// What checks have lived through that are not ours any more, and may come back.
+    left: HashMap<CheckId, Lived>,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,10 @@ struct Entry {
     next: Timestamp,
     watch: Watch,
     running: u32,
+    /// What it has lived through here up to `from`, or after: its slots in it are fired.
+    lived: Lived,
+    /// Since when the clock has gone on without a step and the check was ours.
+    from: Timestamp,
 }
 
 /// Whether a region is watched more closely.
@@ -104,7 +112,7 @@ impl Schedule {
     /// An empty schedule of `region` that begins after `now`: slots before were another life's.
     pub fn new(region: RegionId, now: Timestamp) -> Self {
         let (entries, places, queue) = (Vec::new(), HashMap::new(), BinaryHeap::new());
-        Self { region, entries, places, queue, lived: Lived::default(), last: now }
+        Self { region, entries, places, queue, last: now, left: HashMap::new() }
     }
 
     /// Replaces the checks. What was fired, what runs and who fails is remembered. Returns the checks that
@@ -119,12 +127,36 @@ impl Schedule {
                 foreign.push(check.id.clone());
                 continue;
             };
-            let (watch, running) = before.remove(&check.id).map_or((Watch::Calm, 0), |e| (e.watch, e.running));
             self.places.insert(check.id.clone(), self.entries.len());
-            self.entries.push(Entry { check, cadence, next: self.last, watch, running });
+            let entry = match before.remove(&check.id) {
+                Some(before) => Entry { check, cadence, ..before },
+                None => {
+                    let lived = self.left.remove(&check.id).unwrap_or_default();
+                    let (next, watch, from) = (self.last, Watch::Calm, self.last);
+                    Entry { check, cadence, next, watch, running: 0, lived, from }
+                }
+            };
+            self.entries.push(entry);
         }
+        self.remember(before);
         self.requeue();
         foreign
+    }
+
+    /// Remembers what `gone` have lived through. Where they are too many, only of those whose slots may come again as the
+    /// clock goes on: the others would take a further step back.
+    fn remember(&mut self, gone: HashMap<CheckId, Entry>) {
+        let last = self.last;
+        self.left.extend(gone.into_iter().map(|(id, mut entry)| {
+            entry.lived.add(entry.from, last);
+            (id, entry.lived)
+        }));
+        if MAX_LEFT < self.left.len() {
+            self.left.retain(|_, lived| lived.reaches_beyond(last));
+        }
+        if MAX_LEFT < self.left.len() {
+            self.left.clear();
+        }
     }
 
     /// How many checks there are.
@@ -151,6 +183,10 @@ impl Schedule {
         let stepped = MAX_CLOCK_OFFSET_MS < moved.saturating_sub(elapsed_ms).saturating_abs();
         let mut look = Look::default();
         if stepped || moved < 0 {
+            for entry in &mut self.entries {
+                entry.lived.add(entry.from, before);
+                entry.from = now;
+            }
             self.requeue();
             return look;
         }
@@ -159,11 +195,10 @@ impl Schedule {
         {
             self.queue.pop();
             if self.entries[index].next == at {
-                self.entries[index].due(before, now, &self.lived, &mut look);
+                self.entries[index].due(before, now, &mut look);
                 self.queue_next(index);
             }
         }
-        self.lived.add(before, now);
         look
     }
 
@@ -250,11 +285,17 @@ impl Entry {
     }
 
     /// Adds to `look` what became due in `(before, now]`.
-    fn due(&mut self, before: Timestamp, now: Timestamp, lived: &Lived, look: &mut Look) {
+    fn due(&mut self, before: Timestamp, now: Timestamp, look: &mut Look) {
+        self.first_due(before, now, look);
+        self.lived.add(self.from, now);
+    }
+
+    /// The same, of what it has not lived through before.
+    fn first_due(&mut self, before: Timestamp, now: Timestamp, look: &mut Look) {
         let newest = self.cadence.at_or_before(now);
         if before < newest {
-            self.name_overruns(before, newest, lived, look);
-            if !lived.contains(newest) {
+            self.name_overruns(before, newest, look);
+            if !self.lived.contains(newest) {
                 let in_time = 2 * now.since(newest) <= self.cadence.interval_ms();
                 self.push(SampleKind::Planned, newest, in_time, look);
             }
@@ -262,20 +303,20 @@ impl Entry {
         }
         let (extra, slot) = self.extra(now);
         let wanted = slot < extra && before < extra && self.watch.is_close(extra) && self.running == 0;
-        if wanted && 2 * now.since(extra) <= self.check.recheck_ms && !lived.contains(extra) {
+        if wanted && 2 * now.since(extra) <= self.check.recheck_ms && !self.lived.contains(extra) {
             self.push(SampleKind::Extra, extra, true, look);
         }
     }
 
     /// Names the slots in `(before, newest)`: the newest of them, oldest first.
-    fn name_overruns(&mut self, before: Timestamp, newest: Timestamp, lived: &Lived, look: &mut Look) {
+    fn name_overruns(&mut self, before: Timestamp, newest: Timestamp, look: &mut Look) {
         let interval = self.cadence.interval_ms();
         let passed = (newest.since(before) - 1) / interval;
         let named = passed.min(MAX_OVERRUNS_PER_CHECK);
         look.unnamed += (passed - named).unsigned_abs();
         for back in (1..=named).rev() {
             let slot = newest.plus_ms(-back * interval);
-            if !lived.contains(slot) {
+            if !self.lived.contains(slot) {
                 self.push(SampleKind::Planned, slot, false, look);
             }
         }

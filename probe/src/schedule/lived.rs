@@ -1,4 +1,4 @@
-//! The spans of wall time that the probe has lived through.
+//! The spans of wall time that a check has lived through here.
 
 use nines_shared::time::Timestamp;
 
@@ -14,6 +14,11 @@ impl Lived {
     /// Whether the clock has passed `at` before.
     pub(super) fn contains(&self, at: Timestamp) -> bool {
         self.0.iter().any(|(after, until)| *after < at && at <= *until)
+    }
+
+    /// Whether some of it is later than `at`.
+    pub(super) fn reaches_beyond(&self, at: Timestamp) -> bool {
+        self.0.last().is_some_and(|(_, until)| at < *until)
     }
 
     /// Adds `(after, until]`, which the clock has just passed.

@@ -110,6 +110,51 @@ fn a_new_assignment_keeps_the_memory_of_fired_slots() {
     assert_eq!(schedule.look(slot.plus_ms(10_000), 9_999).due.len(), 1);
 }
 
+/// A schedule that has `checks` while its clock is an hour ahead for a minute, and `then` from that on.
+fn ahead_with(checks: &[Arc<Check>], then: &[Arc<Check>]) -> (Schedule, i64) {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut schedule = schedule(checks);
+    schedule.look(at(HOUR_MS), 0);
+    live(&mut schedule, HOUR_MS, HOUR_MS + 60_000, |_| Outcome::Up);
+    schedule.assign(then.to_vec());
+    schedule.look(at(60_000), 0);
+    (schedule, HOUR_MS)
+}
+
+#[test]
+fn slots_that_a_clock_passed_while_it_was_ahead_are_fired_by_checks_that_were_not_here_then() {
+    let (check, hour_ms) = (check("home", 10_000, 10_000), 3_600_000);
+    let (mut schedule, from) = ahead_with(&[], &[Arc::clone(&check)]);
+    schedule.look(at(from), from - 60_000);
+    let fired = live(&mut schedule, from, from + 60_000, |_| Outcome::Up);
+    let fired: Vec<_> = fired.into_iter().map(|due| due.scheduled_at).collect();
+    assert_eq!(fired, slots(&check, hour_ms, hour_ms + 60_000));
+}
+
+#[test]
+fn a_check_that_goes_and_comes_back_fires_none_of_its_slots_again() {
+    let check = check("home", 10_000, 10_000);
+    let (mut schedule, from) = ahead_with(&[Arc::clone(&check)], &[]);
+    schedule.assign(vec![Arc::clone(&check)]);
+    schedule.look(at(from), from - 60_000);
+    assert_eq!(live(&mut schedule, from, from + 60_000, |_| Outcome::Up), []);
+    let fired = live(&mut schedule, from + 60_000, from + 120_000, |_| Outcome::Up);
+    assert_eq!(fired.len(), 6, "what it has not lived through is due");
+}
+
+#[test]
+fn what_is_remembered_of_checks_that_are_gone_is_bounded() {
+    let many: Vec<_> = (0..=MAX_LEFT).map(|n| check(&format!("check-{n}"), 10_000, 10_000)).collect();
+    let mut schedule = schedule(&many);
+    schedule.look(at(5_000), 5_000);
+    schedule.assign(Vec::new());
+    assert!(schedule.left.is_empty(), "their slots do not come again");
+    let (mut schedule, _from) = ahead_with(&many[..2], &[]);
+    assert_eq!(schedule.left.len(), 2);
+    schedule.assign(many);
+    assert!(schedule.left.is_empty(), "what is ours again is not gone");
+}
+
 #[test]
 fn checks_of_other_regions_are_left_out_and_named() {
     let mut draft: Draft = (*check("home", 10_000, 10_000)).clone().into();

@@ -25,7 +25,7 @@ pub(super) fn inv_1_a_slot_has_a_sample_where_a_probe_is_well(world: &World) -> 
         let ills = ills(world, place);
         let well = |due: Timestamp| ills.iter().any(|ill| !ill.iter().any(|span| span.contains(due)));
         for due in slots(world, place).into_iter().filter(|due| well(*due) && !changed(&ills, *due, TAKEN_OVER_MS)) {
-            if looked(world, place, due).is_empty() && !passed_before(world, place, due) {
+            if looked(world, place, due).is_empty() {
                 return Err(format!("INV-1: nobody looked from region {place} at {}, and a probe was well", utc(due)));
             }
         }
@@ -99,23 +99,6 @@ fn ills(world: &World, place: usize) -> Vec<Vec<Span>> {
         union(ills.collect())
     };
     (0..world.probes.len()).filter(|probe| world.probes[*probe].place == place).map(of).collect()
-}
-
-/// Whether the clock of a probe of the region passed this slot while it was ahead. Then the probe takes it for one that it has
-/// looked at, although another may have had the check by then, and nobody knows that it will not look.
-fn passed_before(world: &World, place: usize, due: Timestamp) -> bool {
-    let strikes = || world.plan.troubles.iter().filter_map(|trouble| Some((trouble.span, step_of(trouble.fault)?)));
-    let mut here = strikes().filter(|(_, (probe, _))| world.probes[*probe].place == place);
-    here.any(|(span, (probe, _))| {
-        let beside = strikes().filter(|(other, (who, _))| *who == probe && other.intersection(span).is_some());
-        let ahead_ms: i64 = beside.map(|(_, (_, ms))| ms.max(0)).sum();
-        0 < ahead_ms && Span::new(span.from, span.to.plus_ms(ahead_ms)).contains(due)
-    })
-}
-
-/// Which probe's clock is set, and by how much, in ms.
-fn step_of(fault: Fault) -> Option<(usize, i64)> {
-    if let Fault::ProbeClock(probe, ms) = fault { Some((probe, ms)) } else { None }
 }
 
 fn is_ill(fault: Fault, probe: usize) -> bool {
