@@ -17,6 +17,12 @@ use super::answer::Refused;
 /// The largest window that a zstd frame may ask for, as a power of two: 8 MiB, what a batch may hold.
 const WINDOW_LOG_MAX: u32 = 23;
 
+/// The most values in a body, where an object counts for [`VALUES_OF_AN_OBJECT`]: one of three bytes may parse into
+/// hundreds. What probes send has more than ten bytes a value, and a batch of it at most 4 MiB.
+pub const MAX_VALUES: usize = 512 << 10;
+/// How many values an object counts for.
+const VALUES_OF_AN_OBJECT: usize = 4;
+
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -79,7 +85,27 @@ fn unpacked(body: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
 
 /// What `plain` says.
 pub(super) fn parsed<T: DeserializeOwned>(plain: &[u8]) -> Result<T, Refused> {
+    if MAX_VALUES < values(plain) {
+        let message = format!("the body has more than {MAX_VALUES} values; send less at once");
+        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+    }
     serde_json::from_slice(plain).map_err(|error| malformed(format!("the body is not what is expected: {error}")))
+}
+
+/// About how many values JSON has. What stands in strings is none, whatever a target wrote there.
+fn values(json: &[u8]) -> usize {
+    let (mut values, mut in_string, mut escaped) = (0, false, false);
+    for byte in json {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{') => values += VALUES_OF_AN_OBJECT,
+            (false, b'[' | b',') => values += 1,
+            (true | false, _) => {}
+        }
+    }
+    values
 }
 
 fn malformed(message: String) -> Refused {
@@ -104,6 +130,22 @@ mod tests {
         assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
         let decoder = zstd::stream::read::Decoder::with_buffer(&bomb[..]).unwrap();
         assert_eq!(decoder.take(1 << 20).read_to_end(&mut Vec::new()).unwrap(), 1 << 20);
+    }
+
+    #[test]
+    fn inv_9_a_body_of_many_empty_things_is_refused_before_it_is_parsed() {
+        let many = |thing: &str, times: usize| format!("[{}]", vec![thing; times].join(","));
+        let error =
+            |body: &str| parsed::<serde::de::IgnoredAny>(body.as_bytes()).err().map(|refused| refused.refusal.error);
+        // Each object, and the comma before all but the first, and the list.
+        let objects = MAX_VALUES / (VALUES_OF_AN_OBJECT + 1);
+        assert_eq!(error(&many("{}", objects)), None);
+        assert_eq!(error(&many("{}", objects + 1)).as_deref(), Some("too_large"));
+        assert_eq!(error(&many("\"\"", MAX_VALUES)), None);
+        assert_eq!(error(&many("\"\"", MAX_VALUES + 1)).as_deref(), Some("too_large"));
+        // A target may write whatever it likes into what is kept of it.
+        let quoted = serde_json::to_string(&"{\"\\,[".repeat(MAX_VALUES)).unwrap();
+        assert_eq!((error(&quoted), values(br#"{"a\"{":["\\",{}]}"#)), (None, 2 * VALUES_OF_AN_OBJECT + 2));
     }
 
     #[test]
