@@ -18,7 +18,7 @@ use std::sync::Arc;
 use nines_shared::id::{ProbeId, RegionId};
 
 pub use credentials::Credentials;
-pub use files::{ROOT, hand_over, write_atomically};
+pub use files::{ROOT, open_or_make, write_atomically};
 pub use join::{JoinError, Joined, join};
 pub use papers::{Papers, authorities_digest, names};
 pub use renew::Renewal;

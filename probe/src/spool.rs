@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use disk::Disk;
 use keeper::{Command, Keeper};
 
-use crate::identity::hand_over;
+use crate::identity::open_or_make;
 
 /// The spool's file in the state directory.
 pub const SPOOL_FILE: &str = "spool.db";
@@ -257,8 +257,7 @@ impl Row {
 
 fn lock(path: &Path) -> Result<File, SpoolError> {
     let file = |source| SpoolError::File { path: path.to_owned(), source };
-    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(file)?;
-    hand_over(&lock, path.parent().unwrap_or(path)).map_err(file)?;
+    let lock = open_or_make(path).map_err(file)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(SpoolError::InUse(path.to_owned())),

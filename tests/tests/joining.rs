@@ -96,14 +96,27 @@ fn what_root_writes_for_a_service_is_the_services_when_it_joins_anew_and_when_ro
     for file in ["spool.db", "spool.lock"] {
         fs::remove_file(state.join(file)).unwrap();
     }
-    let mut as_root = Command::new(binaries::nines_probe());
-    as_root.env_remove("RUST_LOG").args(["--log-format", "json", "run", "--config"]).arg(&config);
-    let mut as_root = Process::start("root", &mut as_root);
+    let start_root = || {
+        let mut as_root = Command::new(binaries::nines_probe());
+        as_root.env_remove("RUST_LOG").args(["--log-format", "json", "run", "--config"]).arg(&config);
+        Process::start("root", &mut as_root)
+    };
+    let mut as_root = start_root();
     as_root.logged("that it runs", |line| logged(line, "agent.started"));
     for file in fs::read_dir(&state).unwrap().map(Result::unwrap) {
         assert_eq!(owner(&file.path()), SERVICE, "{}", file.path().display());
     }
     as_root.kill();
+    // A service that was taken over may put anything there: root gives away what it made, and nothing else.
+    let (roots, lock) = (folder.path().join("roots"), state.join("spool.lock"));
+    fs::write(&roots, "root's own").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&roots, &lock).unwrap();
+    let mut as_root = start_root();
+    as_root.logged("that it runs", |line| logged(line, "agent.started"));
+    assert_eq!(owner(&roots), (0, 0), "it is still root's");
+    as_root.kill();
+    fs::remove_file(&lock).unwrap();
     let mut service = start_service(&program, &config);
     service.logged("that it starts", |line| logged(line, "agent.started"));
 }

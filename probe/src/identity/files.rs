@@ -16,12 +16,26 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(directory)
 }
 
-/// Gives `file` to whoever owns `folder`, where root has made it in a folder of somebody else: the service that lives
-/// there has a user of its own, and nobody else would let it read. What is not root's stays whose it is.
+/// Opens `path` to write to it, and makes it for its owner alone where it is not there. Whose it is then
+/// [`hand_over`] says; what is there stays whose it is, since a name in somebody else's folder may lead anywhere.
 ///
 /// # Errors
-/// What the system says; a root that may not give anything away has no such folder to write to.
-pub fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
+/// What the system says.
+pub fn open_or_make(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path) {
+        Ok(made) => hand_over(&made, folder_of(path)).map(|()| made),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives `file`, which was just made, to whoever owns `folder`, where root has made it in a folder of somebody else: the
+/// service that lives there has a user of its own, and nobody else would let it read.
+fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
     let (made, folder) = (file.metadata()?, fs::metadata(folder)?);
     if made.uid() != ROOT || folder.uid() == ROOT {
         return Ok(());
@@ -44,7 +58,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = folder_of(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(beside)?;
     hand_over(&file, directory)?;
     file.write_all(content)?;

@@ -1,7 +1,5 @@
 //! The spool's file: its tables, its settings, one transaction for all that was gathered.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +7,7 @@ use nines_shared::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Counts, FIRST_RETRY_MS, Load, NEXT_RETRY_MS, Row, SpoolError, Waiting};
-use crate::identity::hand_over;
+use crate::identity::open_or_make;
 
 /// The schema that this version writes.
 const SCHEMA: i64 = 1;
@@ -65,10 +63,8 @@ pub(super) enum Write<'a> {
 
 impl Disk {
     pub(super) fn open(path: &Path, max_bytes: u64) -> Result<Self, SpoolError> {
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
         // SQLite gives the files beside it to its owner.
-        let made = file.and_then(|file| hand_over(&file, path.parent().unwrap_or(path)));
-        made.map_err(|source| SpoolError::File { path: path.to_owned(), source })?;
+        open_or_make(path).map_err(|source| SpoolError::File { path: path.to_owned(), source })?;
         let unusable = |source| SpoolError::Unusable { path: path.to_owned(), source };
         let mut conn = Connection::open(path).map_err(unusable)?;
         settings(&conn).map_err(unusable)?;
