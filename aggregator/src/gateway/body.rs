@@ -19,7 +19,7 @@ const WINDOW_LOG_MAX: u32 = 23;
 
 /// The most values in a body, where an object counts for [`VALUES_OF_AN_OBJECT`]: one of three bytes may parse into
 /// hundreds. What probes send has more than ten bytes a value, and a batch of it at most 4 MiB.
-pub const MAX_VALUES: usize = 512 << 10;
+const MAX_VALUES: usize = 512 << 10;
 /// How many values an object counts for.
 const VALUES_OF_AN_OBJECT: usize = 4;
 
