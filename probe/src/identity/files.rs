@@ -16,8 +16,8 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(directory)
 }
 
-/// Opens `path` to write to it, and makes it for its owner alone where it is not there. Whose it is then
-/// [`hand_over`] says; what is there stays whose it is, since a name in somebody else's folder may lead anywhere.
+/// Opens `path` to write to it, and makes it for its owner alone where it is not there: then it is whose the folder is, also
+/// where root makes it. What is there stays whose it is, since a name in somebody else's folder may lead anywhere.
 ///
 /// # Errors
 /// What the system says.
@@ -43,8 +43,7 @@ fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
     fchown(file, Some(folder.uid()), Some(folder.gid()))
 }
 
-/// Puts `content` into `path`, readable by its owner alone: written beside it, synced, renamed. Whose it is
-/// [`hand_over`] says.
+/// Puts `content` into `path`, readable by its owner alone, who is whose the folder is: written beside it, synced, renamed.
 ///
 /// # Errors
 /// What the system says; `path` then holds what it held before.
