@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nines_shared::time::{Clock, Timestamp};
@@ -33,6 +34,8 @@ pub struct Target {
     pub address: SocketAddr,
     moods: Arc<Mutex<Moods>>,
     gone: Arc<AtomicBool>,
+    /// Who accepts connections, and tells when it ceased to listen.
+    acceptor: Mutex<Option<JoinHandle<Timestamp>>>,
 }
 
 #[derive(Debug)]
@@ -53,8 +56,8 @@ impl Target {
         let address = listener.local_addr().expect("a bound listener has an address");
         let moods = Arc::new(Mutex::new(Moods { all: Mood::Well, by_source: BTreeMap::new(), asked: 0 }));
         let gone = Arc::new(AtomicBool::new(false));
-        serve(listener, Arc::clone(&moods), Arc::clone(&gone));
-        Self { address, moods, gone }
+        let acceptor = Mutex::new(Some(serve(listener, Arc::clone(&moods), Arc::clone(&gone))));
+        Self { address, moods, gone, acceptor }
     }
 
     /// Its URL.
@@ -77,19 +80,25 @@ impl Target {
         Clock::system().now()
     }
 
-    /// Stops listening, so that connections are refused, until [`Target::listen`]. On loopback only.
+    /// Stops listening, so that connections are refused, until [`Target::listen`]. On loopback only. Returns the moment of
+    /// the change.
     pub fn refuse(&self) -> Timestamp {
         self.gone.store(true, Ordering::SeqCst);
-        // The acceptor sits in accept(): one connection of our own makes it look at the flag and drop the listener.
-        while TcpStream::connect(self.address).is_ok() {}
-        Clock::system().now()
+        let acceptor = self.acceptor.lock().expect("no holder panics").take().expect("it listens");
+        // The acceptor sits in accept(): a connection of our own makes it look at the flag. One that meets the end of the
+        // listener may be left without any answer.
+        while !acceptor.is_finished() {
+            let _woken = TcpStream::connect_timeout(&self.address, Duration::from_millis(50));
+        }
+        acceptor.join().expect("the acceptor does not panic")
     }
 
     /// Listens again, on the same port, after [`Target::refuse`].
     pub fn listen(&self) -> Timestamp {
         self.gone.store(false, Ordering::SeqCst);
         let listener = TcpListener::bind(self.address).expect("the port is still ours");
-        serve(listener, Arc::clone(&self.moods), Arc::clone(&self.gone));
+        let acceptor = serve(listener, Arc::clone(&self.moods), Arc::clone(&self.gone));
+        *self.acceptor.lock().expect("no holder panics") = Some(acceptor);
         Clock::system().now()
     }
 
@@ -99,11 +108,12 @@ impl Target {
     }
 }
 
-fn serve(listener: TcpListener, moods: Arc<Mutex<Moods>>, gone: Arc<AtomicBool>) {
+/// Serves `listener` until it is `gone`; gives the moment from which connections are refused.
+fn serve(listener: TcpListener, moods: Arc<Mutex<Moods>>, gone: Arc<AtomicBool>) -> JoinHandle<Timestamp> {
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             if gone.load(Ordering::SeqCst) {
-                return;
+                break;
             }
             let moods = Arc::clone(&moods);
             std::thread::spawn(move || {
@@ -111,7 +121,9 @@ fn serve(listener: TcpListener, moods: Arc<Mutex<Moods>>, gone: Arc<AtomicBool>)
                 let _broken = answer(stream, &moods);
             });
         }
-    });
+        drop(listener);
+        Clock::system().now()
+    })
 }
 
 fn answer(mut stream: TcpStream, moods: &Mutex<Moods>) -> std::io::Result<()> {
