@@ -2,8 +2,8 @@
 //! million samples, every report frozen and written as JSON, HTML, PDF, CSV and Markdown, each signed. In a process of
 //! its own, whose time and peak memory are taken; beside it what SQLite and SHA-256 alone take for as much.
 //!
-//! `cargo bench -p nines --bench month [-- SERVICES]`; prints a table for `docs/PERFORMANCE.md`. It writes some 3 GB into
-//! the folder of temporary files, and takes them away again.
+//! `cargo bench -p nines --bench month [-- SERVICES]`; prints a table for `docs/PERFORMANCE.md`. It writes some 3 GB
+//! into the folder of temporary files, and takes them away again.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 

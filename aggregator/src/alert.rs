@@ -1,8 +1,8 @@
-//! Alerts: who is told (routes, silences), again and whom next (plan), what they are told (message, and text made of it), and
-//! how it gets there (the outbox's loop, channels).
+//! Alerts: who is told (routes, silences), again and whom next (plan), what they are told (message, and text made of
+//! it), and how it gets there (the outbox's loop, channels).
 //!
-//! What is to be told was written with the change that it tells of; here it is only delivered: at least once, in order for
-//! each incident and channel, with a key that is the same at every attempt.
+//! What is to be told was written with the change that it tells of; here it is only delivered: at least once, in order
+//! for each incident and channel, with a key that is the same at every attempt.
 
 pub mod backoff;
 pub mod channel;

@@ -59,7 +59,8 @@ impl<'a> Reader<'a> {
         Ok(Self { lines, line: Vec::new(), number: 0 })
     }
 
-    /// The next sample with its line's number, or what is wrong with the line; `None` at the end. Empty lines are skipped.
+    /// The next sample with its line's number, or what is wrong with the line; `None` at the end. Empty lines are
+    /// skipped.
     ///
     /// # Errors
     /// Where reading or decompressing fails.

@@ -65,7 +65,8 @@ pub struct Global {
     /// How log lines are written to stderr
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// Which log lines: a level, or levels by room such as info,nines::gateway=debug [default: info for serve, else warn]
+    /// Which log lines: a level, or levels by room such as info,nines::gateway=debug [default: info for serve, else
+    /// warn]
     #[arg(long, global = true, value_name = "FILTER", env = "NINES_LOG")]
     pub log: Option<String>,
 }

@@ -143,8 +143,8 @@ impl Confirm {
         (known.listened, known.region) = (now, region.clone());
     }
 
-    /// `probe` says that it looks at `checks`, sorted, and at nothing else; `None`: it is not known, so may look at all of
-    /// its region's.
+    /// `probe` says that it looks at `checks`, sorted, and at nothing else; `None`: it is not known, so may look at all
+    /// of its region's.
     pub fn looks_at(&mut self, probe: &ProbeId, checks: Option<Arc<[CheckId]>>) {
         match checks {
             Some(checks) => self.shares.insert(probe.clone(), checks),
@@ -160,7 +160,8 @@ impl Confirm {
         self.open.iter().filter(stands).take(MAX_ASKS).map(|open| open.ask.clone()).collect()
     }
 
-    /// Takes note of `samples` that `probe` delivered and that are committed at `now`, and makes the asks they call for.
+    /// Takes note of `samples` that `probe` delivered and that are committed at `now`, and makes the asks they call
+    /// for.
     pub fn arrived(&mut self, probe: &ProbeId, samples: &[Sample], now: Timestamp) -> Came {
         let mut came = Came::default();
         self.give_up(now, &mut came);

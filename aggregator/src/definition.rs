@@ -364,12 +364,14 @@ pub struct Credit {
     pub percent: u32,
 }
 
-/// An announced span that is excluded from the accounts: neither good nor bad. Where it is weekly, only those hours of it.
+/// An announced span that is excluded from the accounts: neither good nor bad. Where it is weekly, only those hours of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
     /// The service that it is for.
     pub service: ServiceId,
-    /// When; of a weekly one how long the rule holds, which may be all time, and of one of its occurrences when that was.
+    /// When; of a weekly one how long the rule holds, which may be all time, and of one of its occurrences when that
+    /// was.
     pub span: Span,
     /// Why, for the report.
     pub reason: String,

@@ -109,7 +109,8 @@ fn unjudged(conn: &Connection) -> Result<Unjudged, StoreError> {
     samples::fresh(conn)?.into_iter().map(|fresh| Ok((fresh.clone(), service(&fresh)?))).collect()
 }
 
-/// Puts on the desk what arrived, and what is open: that is looked at from its start, even of a service that was removed.
+/// Puts on the desk what arrived, and what is open: that is looked at from its start, even of a service that was
+/// removed.
 fn take_note(desk: &mut Desk, fleet: &Fleet, fresh: &Unjudged, open: &[Incident]) {
     for (fresh, service) in fresh {
         if let Some(service) = service_of(fleet, &fresh.check).or(service.as_ref()) {

@@ -4,8 +4,8 @@
 //! the second true to the first: [`signal`] says from an assessment when something was failing, good or
 //! not known, [`episode`] groups that into what one incident should tell, and [`transition`] compares it
 //! with what is recorded. Nothing is remembered between two evaluations but the record itself, so a replay of the
-//! same arrivals at the same ticks makes the same incidents, ids included (INV-7). What has no timeline of its own is read
-//! of the present and [`standing`] compares it with the record in the same way.
+//! same arrivals at the same ticks makes the same incidents, ids included (INV-7). What has no timeline of its own is
+//! read of the present and [`standing`] compares it with the record in the same way.
 //!
 //! It never reads a clock or the store, never sends anything, and never lets one subject have two open
 //! incidents of one kind (INV-6).
@@ -141,8 +141,8 @@ impl Kind {
         }
     }
 
-    /// How loud it is while it goes on, unless it says otherwise itself: a budget that burns fast pages, and a certificate that
-    /// was merely replaced is for the record.
+    /// How loud it is while it goes on, unless it says otherwise itself: a budget that burns fast pages, and a
+    /// certificate that was merely replaced is for the record.
     pub const fn severity(self) -> Severity {
         match self {
             Self::Outage => Severity::Page,
@@ -163,7 +163,8 @@ impl Kind {
         }
     }
 
-    /// What an incident's subject is while this goes on, unless what was measured says it better: "shop is …", "probe eu-west-1 was …".
+    /// What an incident's subject is while this goes on, unless what was measured says it better: "shop is …", "probe
+    /// eu-west-1 was …".
     pub const fn words(self) -> &'static str {
         match self {
             Self::Outage => "down",
@@ -288,8 +289,8 @@ impl Incident {
         }
     }
 
-    /// The code of what it is about: what the failures have in common, the first by name where they differ; of a probe its
-    /// worst sign, of a certificate what is with it.
+    /// The code of what it is about: what the failures have in common, the first by name where they differ; of a probe
+    /// its worst sign, of a certificate what is with it.
     pub fn reason(&self) -> Option<&str> {
         if let Some(Measured::Probe(ailments)) = &self.scene.measured {
             return ailments.first().map(|worst| worst.sign.code());

@@ -1,8 +1,8 @@
 //! Places for the connections of a door: so many in all, and no more than a share of them for one address.
 //!
-//! Whoever comes when all places are taken waits in the kernel's queue. Whoever comes from an address that has its share
-//! is turned away at once, so that a storm from one place does not keep others out. Addresses of IPv6 count by their
-//! /64: whoever has one of those has all.
+//! Whoever comes when all places are taken waits in the kernel's queue. Whoever comes from an address that has its
+//! share is turned away at once, so that a storm from one place does not keep others out. Addresses of IPv6 count by
+//! their /64: whoever has one of those has all.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

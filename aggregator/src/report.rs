@@ -230,8 +230,8 @@ impl Plan {
         self.made(lines, |check| Ok(sweep::sweep(conn, check, used, form)?))
     }
 
-    /// The report, where `swept` gives what it uses of each check, and `lines` is the digest of all of it where that is of
-    /// [`Form::Lines`]. The same plan and samples give the same report.
+    /// The report, where `swept` gives what it uses of each check, and `lines` is the digest of all of it where that is
+    /// of [`Form::Lines`]. The same plan and samples give the same report.
     fn made(
         self,
         lines: Option<String>,
@@ -360,8 +360,8 @@ fn outline(
     if reach.from == window.from { Ok(Some(record)) } else { theirs(Span { from: reach.from, ..window }) }
 }
 
-/// When the samples that the report uses were scheduled: as far as each contract and objective reaches, and two intervals
-/// beyond on either side.
+/// When the samples that the report uses were scheduled: as far as each contract and objective reaches, and two
+/// intervals beyond on either side.
 fn samples_used(outlines: &[ServiceRecord], window: Span) -> Span {
     outlines.iter().fold(window, |used, record| {
         let reach = assemble::reach(&record.service, window, Timestamp::MIN);

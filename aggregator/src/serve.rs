@@ -162,7 +162,8 @@ async fn listen(address: SocketAddr, whom: &'static str) -> Result<(TcpListener,
     Ok((listener, bound))
 }
 
-/// Opening may wait for the disk, and brings an older database forward; a small one is looked through before. Tells whether it was.
+/// Opening may wait for the disk, and brings an older database forward; a small one is looked through before. Tells
+/// whether it was.
 async fn open(fleet: &Fleet) -> Result<(Store, bool), StoreError> {
     let path = fleet.aggregator.database.clone();
     let open = move || {

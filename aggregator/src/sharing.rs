@@ -2,8 +2,8 @@
 //!
 //! The probes of one region share its checks: each check has one owner there, which follows from the names of the check
 //! and of those who share (the heaviest pair wins), so that one who comes or goes moves its own share and nothing else.
-//! Owns who shares, and what each probe has said that it looks at. Hands out nothing, and decides nothing about samples: a
-//! region says what its probes say, whoever of them looks.
+//! Owns who shares, and what each probe has said that it looks at. Hands out nothing, and decides nothing about
+//! samples: a region says what its probes say, whoever of them looks.
 //!
 //! - Who is silent, hung up, says goodbye, or says of itself that its samples would be inconclusive or can't be kept,
 //!   shares no more; its share goes to the others at once. It gets it back when it has been well for [`RETURN_MS`].
@@ -11,10 +11,11 @@
 //!   A machine that loses its power or its line closes nothing, and is silent. How long is too long follows from the
 //!   quickest check that the probe looks at, since it delivers as often: three intervals less [`TELLING_MS`], but not
 //!   under [`SILENT_FLOOR_MS`] and never over [`SILENT_MS`].
-//! - A check moves without a gap: who has it goes on until the new owner says that it has it. So long both look, and the
-//!   store keeps one sample a slot.
-//! - Nobody is stopped by a clock: a probe that is cut off goes on looking, and fills its gap later. Were it to let go by
-//!   itself, a region would go blind whenever the aggregator is away. So a slot may have two lookers, never two samples.
+//! - A check moves without a gap: who has it goes on until the new owner says that it has it. So long both look, and
+//!   the store keeps one sample a slot.
+//! - Nobody is stopped by a clock: a probe that is cut off goes on looking, and fills its gap later. Were it to let go
+//!   by itself, a region would go blind whenever the aggregator is away. So a slot may have two lookers, never two
+//!   samples.
 //! - Where nobody is well, those who are heard share; a region with one probe has it do everything, whatever it says.
 //!   Where nobody is heard it stays as it was: there is nobody to tell, and it may be us who can't hear.
 //! - A check that its owner can't read goes to one that can.
@@ -34,7 +35,8 @@ use nines_shared::wire::{Health, MAX_CLOCK_OFFSET_MS};
 pub const SILENT_MS: i64 = 30_000;
 /// Nobody is silent before this, in ms: a batch may wait for a slow line, and for a slow disk of ours.
 pub const SILENT_FLOOR_MS: i64 = 5_000;
-/// What is left of three intervals once a silence has been long enough, in ms: for us to notice, and for the next one to be told.
+/// What is left of three intervals once a silence has been long enough, in ms: for us to notice, and for the next one
+/// to be told.
 pub const TELLING_MS: i64 = 1_000;
 /// A share moves within so many intervals.
 const INTERVALS: i64 = 3;
@@ -93,9 +95,9 @@ struct Member {
 }
 
 impl Sharing {
-    /// The probes of the fleet are these and no others, at `now`. Of those that are new here, whoever was heard when the
-    /// fleet was heard last counts as heard now: it was us who could not hear. Returns the regions where one is missing
-    /// now that shared.
+    /// The probes of the fleet are these and no others, at `now`. Of those that are new here, whoever was heard when
+    /// the fleet was heard last counts as heard now: it was us who could not hear. Returns the regions where one is
+    /// missing now that shared.
     pub fn know(&mut self, fleet: Vec<Known>, now: Timestamp) -> BTreeSet<RegionId> {
         let last = fleet.iter().filter_map(|known| known.heard).max();
         let to_the_last = |at: Timestamp| last.is_some_and(|last| last.since(at) < SILENT_MS);
@@ -273,8 +275,8 @@ fn weight(probe: &ProbeId, check: &CheckId) -> u64 {
     mixed(probe.wrapping_add(mixed(check)))
 }
 
-/// Every bit of the result hangs on every bit of `x` (the finish of SplitMix64): names that differ by one letter have FNV
-/// hashes that are in one order for nearly every check.
+/// Every bit of the result hangs on every bit of `x` (the finish of SplitMix64): names that differ by one letter have
+/// FNV hashes that are in one order for nearly every check.
 fn mixed(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

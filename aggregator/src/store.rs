@@ -229,8 +229,8 @@ impl Store {
         self.0.damage.known()
     }
 
-    /// `error`, with the file's name where it is of damage. Whoever has the file for writing makes that known: in the log, and
-    /// in a note beside it.
+    /// `error`, with the file's name where it is of damage. Whoever has the file for writing makes that known: in the
+    /// log, and in a note beside it.
     pub fn damaged(&self, error: StoreError) -> StoreError {
         let Some(why) = soundness::damage_of(&error) else { return error };
         if self.0.writer.is_some() {

@@ -130,7 +130,8 @@ async fn live(
     Ok(())
 }
 
-/// Says that this process is the probe no longer, so that the next one need not wait. Where that is not heard it waits a little.
+/// Says that this process is the probe no longer, so that the next one need not wait. Where that is not heard it waits
+/// a little.
 async fn leave(settings: &Settings, tls: Arc<Credentials>) {
     let query = Query {
         method: Method::POST,

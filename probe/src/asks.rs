@@ -1,8 +1,8 @@
 //! Asks in: what the aggregator wants looked at now, because another region saw it change.
 //!
 //! Owns the request that waits for asks, and how long each still stands. Runs nothing: an ask names a check, and the
-//! dispatch runs it as one of its own where the assignment has it (INV-10). An aggregator of before there were asks answers 404;
-//! then the probe goes without, and tries again now and then. A lost ask costs nothing but its haste.
+//! dispatch runs it as one of its own where the assignment has it (INV-10). An aggregator of before there were asks
+//! answers 404; then the probe goes without, and tries again now and then. A lost ask costs nothing but its haste.
 
 use std::time::Duration;
 

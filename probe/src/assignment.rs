@@ -1,10 +1,11 @@
 //! Fetched, verified, cached: a cold start works while the aggregator is away.
 //!
 //! Owns what this probe is to do: asked for with a long poll, kept in the state directory as it came, where
-//! only the probe may read it, since the secrets that checks name come with them. A check that this version can't read is left out and told, not taken for another; the others go on.
+//! only the probe may read it, since the secrets that checks name come with them. A check that this version can't read
+//! is left out and told, not taken for another; the others go on.
 //!
-//! - What comes over our line from an aggregator of before there were signatures is obeyed: the line itself is vouched for.
-//!   What is signed, wherever it comes from, is obeyed only where one whom we know signed it, and for us.
+//! - What comes over our line from an aggregator of before there were signatures is obeyed: the line itself is vouched
+//!   for. What is signed, wherever it comes from, is obeyed only where one whom we know signed it, and for us.
 //! - What lies on the disk without a signature is obeyed only where nothing signed was kept before
 //!   ([`SIGNED_FILE`]): a probe that was just upgraded starts cold, and nobody can take a signature off.
 //! - This guards against files that are damaged, mixed up or edited, not against one who has the whole state directory:

@@ -96,7 +96,8 @@ struct Dispatch {
     most: usize,
 }
 
-/// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most [`FINISH_GRACE`].
+/// Runs every slot of `work` until `stop`, and what is asked of it besides; then waits for what runs, at most
+/// [`FINISH_GRACE`].
 pub async fn run(
     kit: Arc<Kit>,
     mut work: watch::Receiver<Arc<Work>>,

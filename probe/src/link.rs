@@ -158,7 +158,8 @@ impl Link {
         Ok(answer)
     }
 
-    /// A connection that takes a request now: the one before, where it still stands and shows what we have, or a new one.
+    /// A connection that takes a request now: the one before, where it still stands and shows what we have, or a new
+    /// one.
     async fn ready(&mut self) -> Result<Open, LinkError> {
         let tls = self.credentials.tls();
         if let Some(mut open) = self.open.take_if(|open| Arc::ptr_eq(&open.tls, &tls))

@@ -14,7 +14,8 @@ const REPLY: u8 = 0x80;
 /// The bits of the fourth byte that are the response code.
 const RCODE: u8 = 0x0f;
 
-/// The response code of `server`'s reply over UDP, asked once from the address `source`. Waits for as long as it is let.
+/// The response code of `server`'s reply over UDP, asked once from the address `source`. Waits for as long as it is
+/// let.
 ///
 /// # Errors
 ///

@@ -3,9 +3,9 @@
 //! Owns when each check of this region is next due. It is told what time it is and how much of it went by
 //! on the monotonic clock; it never reads a clock, waits or runs anything.
 //!
-//! - A slot is fired when the wall clock passes it **for the first time** while its check is ours: the spans of wall time
-//!   that each check has lived through here are remembered, so no step of the clock and no new assignment fires a slot
-//!   twice, and none is taken for fired that passed while the check was another's.
+//! - A slot is fired when the wall clock passes it **for the first time** while its check is ours: the spans of wall
+//!   time that each check has lived through here are remembered, so no step of the clock and no new assignment fires a
+//!   slot twice, and none is taken for fired that passed while the check was another's.
 //! - Of the slots passed since the last look only the newest can still be run, and only up to half an
 //!   interval late; every other is named `overrun`. Slots that a step of the clock jumped over were
 //!   never passed: they stay missing.
@@ -143,8 +143,8 @@ impl Schedule {
         foreign
     }
 
-    /// Remembers what `gone` have lived through. Where they are too many, only of those whose slots may come again as the
-    /// clock goes on: the others would take a further step back.
+    /// Remembers what `gone` have lived through. Where they are too many, only of those whose slots may come again as
+    /// the clock goes on: the others would take a further step back.
     fn remember(&mut self, gone: HashMap<CheckId, Entry>) {
         let last = self.last;
         self.left.extend(gone.into_iter().map(|(id, mut entry)| {
@@ -202,8 +202,8 @@ impl Schedule {
         look
     }
 
-    /// The extra sample that the aggregator asks of `check`, with its own `scheduled_at`; `None` where the check is not of
-    /// the assignment. It runs beside whatever of the check runs already, which began before it was asked.
+    /// The extra sample that the aggregator asks of `check`, with its own `scheduled_at`; `None` where the check is not
+    /// of the assignment. It runs beside whatever of the check runs already, which began before it was asked.
     pub fn asked(&mut self, check: &CheckId, scheduled_at: Timestamp, latest_start: Timestamp) -> Option<Due> {
         let entry = &mut self.entries[*self.places.get(check)?];
         entry.running += 1;

@@ -171,8 +171,9 @@ impl Spool {
         self.ask(|reply| Command::Append { rows, reply }).await?
     }
 
-    /// What waits, at most `limit` and at most about `max_bytes` of JSON, but at least one. Where that is not all, half of it
-    /// is the newest, for whoever is to know how it stands now, and half the oldest: a backlog never keeps the present waiting.
+    /// What waits, at most `limit` and at most about `max_bytes` of JSON, but at least one. Where that is not all, half
+    /// of it is the newest, for whoever is to know how it stands now, and half the oldest: a backlog never keeps the
+    /// present waiting.
     ///
     /// # Errors
     /// [`SpoolError::Closed`].

@@ -1,9 +1,9 @@
-//! The one-shot check, drawn: what was asked, where, how long each phase took, what was shown, what was expected, and what
-//! to try next.
+//! The one-shot check, drawn: what was asked, where, how long each phase took, what was shown, what was expected, and
+//! what to try next.
 //!
-//! PURE: an observation in, text with colours out; whoever prints it strips the colours where they are not wanted. Nothing
-//! that a target wrote can draw: `page` is the only way onto the paper, and cleans. Limits: those of the evidence, and
-//! the `MAX_…` of each part.
+//! PURE: an observation in, text with colours out; whoever prints it strips the colours where they are not wanted.
+//! Nothing that a target wrote can draw: `page` is the only way onto the paper, and cleans. Limits: those of the
+//! evidence, and the `MAX_…` of each part.
 
 mod answer;
 mod bar;

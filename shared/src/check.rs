@@ -219,7 +219,8 @@ impl Check {
     /// every `recheck` and good ones are not; 0 where `recheck` adds no look that no slot of the others has.
     ///
     /// An edge is seen by the first look after it, on average half the gap between two looks later, where longer gaps
-    /// are met oftener: Σ gap² / 2·interval. The start waits for a slot of any region, the end for a slot or a re-check.
+    /// are met oftener: Σ gap² / 2·interval. The start waits for a slot of any region, the end for a slot or a
+    /// re-check.
     pub fn recheck_bias_ms(&self) -> i64 {
         let slots = self.regions.iter().filter_map(|region| Some(self.cadence(region)?.phase_ms()));
         let slots: Vec<i64> = slots.collect();

@@ -5,8 +5,8 @@
 //! {"digest":…,"now":1790000000000,"signature":"3045…"}     sealed
 //! ```
 //!
-//! What is signed is [`PURPOSE`] and then the object. So what is sealed stays JSON that whoever knows of no seals reads as
-//! before, one file or answer holds all of it, and nobody has to agree on how JSON is written. Owns the form; who
+//! What is signed is [`PURPOSE`] and then the object. So what is sealed stays JSON that whoever knows of no seals reads
+//! as before, one file or answer holds all of it, and nobody has to agree on how JSON is written. Owns the form; who
 //! signs and who is believed is for the two sides.
 
 use data_encoding::HEXLOWER;

@@ -61,8 +61,8 @@ pub const BACKDATED_MS: i64 = 86_400_000;
 
 /// The most samples in one batch.
 pub const MAX_BATCH_SAMPLES: usize = 1_000;
-/// How far apart a probe begins the batches of a backlog, at least. So it is spread over time after an outage, and stays
-/// below what the aggregator allows one probe.
+/// How far apart a probe begins the batches of a backlog, at least. So it is spread over time after an outage, and
+/// stays below what the aggregator allows one probe.
 pub const DRAIN_PACE: Duration = Duration::from_millis(250);
 /// The most bytes of a batch as it comes over the wire.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
@@ -88,7 +88,8 @@ pub const MAX_CLOCK_OFFSET_MS: i64 = 1_000;
 pub struct Assignment {
     /// Names `region`, `checks` and `secrets`: equal digests, equal work. Tells nothing of the secrets.
     pub digest: String,
-    /// Grows with everything that the aggregator hands out, also across its starts; 0 from one of before there were versions.
+    /// Grows with everything that the aggregator hands out, also across its starts; 0 from one of before there were
+    /// versions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub version: u64,
     /// Whom it is for; does not say so where the aggregator is of before regions were shared.
@@ -154,8 +155,9 @@ pub struct Health {
     pub boot_id: String,
     /// Samples in the spool that are not acknowledged yet, this batch included.
     pub spooled: u64,
-    /// The slot of the first of them, in the order in which they were taken, that is not in this batch; `None` where all are in it. A backlog is delivered
-    /// from both ends, so what was taken before a sample that has come may still be to come, from here on.
+    /// The slot of the first of them, in the order in which they were taken, that is not in this batch; `None` where
+    /// all are in it. A backlog is delivered from both ends, so what was taken before a sample that has come may still
+    /// be to come, from here on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog_from: Option<Timestamp>,
     /// Samples that were dropped since the spool was made because it was full.

@@ -1,8 +1,9 @@
 //! How soon an outage is a page: `cargo bench -p nines-tests --bench detection`.
 //!
-//! Real processes: an aggregator, five probes, scripted targets on loopback, a scripted webhook. Every service has outages of a few
-//! seconds at times of its own. Once all probes are honest, and once one of them says the opposite of what is so, one looks
-//! through a slow path and one is stopped. Prints Markdown for `docs/PERFORMANCE.md`; judges nothing.
+//! Real processes: an aggregator, five probes, scripted targets on loopback, a scripted webhook. Every service has
+//! outages of a few seconds at times of its own. Once all probes are honest, and once one of them says the opposite of
+//! what is so, one looks through a slow path and one is stopped. Prints Markdown for `docs/PERFORMANCE.md`; judges
+//! nothing.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 

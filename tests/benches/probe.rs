@@ -61,8 +61,9 @@ fn lateness_ms(sample: &serde_json::Value) -> i64 {
     sample["started_at"].as_i64().unwrap_or(0) - sample["scheduled_at"].as_i64().unwrap_or(0)
 }
 
-/// From the start of a probe that has its assignment cached to its first committed sample; the check is due each second,
-/// so up to one second of it is waiting for the slot: the smallest of five starts is nearest to the probe's own part.
+/// From the start of a probe that has its assignment cached to its first committed sample; the check is due each
+/// second, so up to one second of it is waiting for the slot: the smallest of five starts is nearest to the probe's own
+/// part.
 fn first_sample_ms() -> u128 {
     let (target, sink) = (Target::start(), Sink::start());
     let mut fleet = Fleet::start(1, &checks(100, &target, "1s"), &sink);

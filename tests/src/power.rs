@@ -120,8 +120,8 @@ impl PoweredDisk {
         });
     }
 
-    /// Plugs it in again: what the platters hold is at the same place, after the check that a machine makes when it starts.
-    /// Whoever used it must have ended.
+    /// Plugs it in again: what the platters hold is at the same place, after the check that a machine makes when it
+    /// starts. Whoever used it must have ended.
     pub fn come_back(&mut self) {
         unmount(&self.at("disk"));
         self.unplug();

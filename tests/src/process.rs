@@ -117,7 +117,8 @@ impl Process {
             line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
         };
         let stat = read("stat");
-        // After the name, which may hold anything but a closing parenthesis: utime and stime are fields 14 and 15 (proc(5)).
+        // After the name, which may hold anything but a closing parenthesis: utime and stime are fields 14 and 15
+        // (proc(5)).
         let ticks: u64 =
             stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
         Usage { cpu_ms: ticks * 10, memory_kib: kib("VmRSS:"), memory_peak_kib: kib("VmHWM:") }

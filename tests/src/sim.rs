@@ -1,12 +1,13 @@
 //! The simulation: Nines under a virtual clock, with random faults and a truth that is known.
 //!
 //! Real are the probe's schedule and its doubt of its clock; of the aggregator ingest, acceptance, store, evaluator,
-//! incidents, who shares which region's checks, the plan of letters and the life of reports. Modelled are what they stand
-//! on: prober, spool, lines, channels, hosts. One seed decides everything: the fleet, the truth, the faults, every delay.
-//! After each run every
+//! incidents, who shares which region's checks, the plan of letters and the life of reports. Modelled are what they
+//! stand on: prober, spool, lines, channels, hosts. One seed decides everything: the fleet, the truth, the faults,
+//! every delay. After each run every
 //! [law](laws) is checked; what broke one is told with the seed, and the same seed breaks it again.
 //!
-//! What it does not see: sockets, TLS, bytes of the wire, disks, threads. For those there are tests with real processes.
+//! What it does not see: sockets, TLS, bytes of the wire, disks, threads. For those there are tests with real
+//! processes.
 
 pub mod aggregator;
 pub mod laws;

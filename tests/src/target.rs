@@ -80,13 +80,13 @@ impl Target {
         Clock::system().now()
     }
 
-    /// Stops listening, so that connections are refused, until [`Target::listen`]. On loopback only. Returns the moment of
-    /// the change.
+    /// Stops listening, so that connections are refused, until [`Target::listen`]. On loopback only. Returns the moment
+    /// of the change.
     pub fn refuse(&self) -> Timestamp {
         self.gone.store(true, Ordering::SeqCst);
         let acceptor = self.acceptor.lock().expect("no holder panics").take().expect("it listens");
-        // The acceptor sits in accept(): a connection of our own makes it look at the flag. One that meets the end of the
-        // listener may be left without any answer.
+        // The acceptor sits in accept(): a connection of our own makes it look at the flag. One that meets the end of
+        // the listener may be left without any answer.
         while !acceptor.is_finished() {
             let _woken = TcpStream::connect_timeout(&self.address, Duration::from_millis(50));
         }

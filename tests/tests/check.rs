@@ -1,4 +1,5 @@
-//! `nines-probe check` and `nines check` as people run them: real processes, their exit codes, their drawings, their JSON.
+//! `nines-probe check` and `nines check` as people run them: real processes, their exit codes, their drawings, their
+//! JSON.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 

@@ -19,7 +19,8 @@ const SERVICES: usize = 8;
 /// How often a service fails, at most: what fails four times flaps, and is told seldom.
 const FALLS: usize = 2;
 const ROUNDS: u64 = 16;
-/// Fixed, so that a failure can be looked at again; `NINES_DELIVERY_SEED` and `NINES_DELIVERY_ROUNDS` go further by hand.
+/// Fixed, so that a failure can be looked at again; `NINES_DELIVERY_SEED` and `NINES_DELIVERY_ROUNDS` go further by
+/// hand.
 const SEED: u64 = 20_261_123;
 /// How long it may take until nothing is waiting: letters that were refused often wait for up to a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -131,7 +132,8 @@ fn the_same_key_has_the_same_bytes(arrived: &[Alert]) {
     }
 }
 
-/// What came about one thing is what was written about it, in that order; nothing came before what it follows was accepted.
+/// What came about one thing is what was written about it, in that order; nothing came before what it follows was
+/// accepted.
 fn in_order(rows: &[Row], arrived: &[Alert], about: &str) {
     let written: Vec<&str> = rows.iter().filter(|row| row.about == about).map(|row| row.key.as_str()).collect();
     let came: Vec<&Alert> = arrived.iter().filter(|alert| written.contains(&alert.key.as_str())).collect();
@@ -153,8 +155,8 @@ fn in_order(rows: &[Row], arrived: &[Alert], about: &str) {
     assert!(!open, "nobody was told that {about} is over");
 }
 
-/// Incidents came and went, and the receiver got letters twice: refused or unanswered once, and accepted twice because the
-/// server was killed before it could note it.
+/// Incidents came and went, and the receiver got letters twice: refused or unanswered once, and accepted twice because
+/// the server was killed before it could note it.
 fn it_was_worth_it(rows: &[Row], arrived: &[Alert]) {
     let of = |event: &str| rows.iter().filter(|row| row.event == event).count();
     let mut accepted: BTreeMap<&str, usize> = BTreeMap::new();

@@ -47,7 +47,8 @@ impl Probe {
         self.waiting.iter().map(|(from, to)| to - from).sum()
     }
 
-    /// A batch, as the spool hands it out: where not all has room, half of it is the newest. Returns how many are in it.
+    /// A batch, as the spool hands it out: where not all has room, half of it is the newest. Returns how many are in
+    /// it.
     fn ships(&mut self) -> u64 {
         let before = self.count();
         if before <= WHOLE {

@@ -1,5 +1,5 @@
-//! What becomes of the line that `nines probe invite` prints where people type it: on the machine of a packaged service,
-//! as root and without `sudo`, for the first time and again.
+//! What becomes of the line that `nines probe invite` prints where people type it: on the machine of a packaged
+//! service, as root and without `sudo`, for the first time and again.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 
@@ -81,7 +81,8 @@ fn what_root_writes_for_a_service_is_the_services_when_it_joins_anew_and_when_ro
     };
     join();
     assert_eq!(owner(&state.join("identity.pem")), (0, 0), "root's own folder has root's files");
-    // As the service manager does before the first start, and then never again, since the folder is the service's by then.
+    // As the service manager does before the first start, and then never again, since the folder is the service's by
+    // then.
     for given in [&state, &state.join("identity.pem"), &config] {
         chown(given, Some(SERVICE.0), Some(SERVICE.1)).unwrap();
     }

@@ -37,8 +37,8 @@ fn fleet(sink: &Sink, end: Timestamp) -> Fleet {
     Fleet::without_probes(3, &toml, sink)
 }
 
-/// Samples of the two hours and what their edges depend on, as NDJSON; down in all regions for some minutes. Those of one
-/// region in the outage apart.
+/// Samples of the two hours and what their edges depend on, as NDJSON; down in all regions for some minutes. Those of
+/// one region in the outage apart.
 fn samples(fleet: &Fleet, end: Timestamp) -> (String, String) {
     let file = fleet.path("nines.toml");
     let (fleet, _) = nines::fleet_file::load(&file).unwrap();

@@ -102,8 +102,8 @@ fn shared(target: &Target, sink: &Sink) -> (Fleet, Process) {
     (fleet, second)
 }
 
-/// Waits until the first one has everything, and what it has is looked at. Says how many slots in a row the region missed
-/// at most, of any check, after `from`.
+/// Waits until the first one has everything, and what it has is looked at. Says how many slots in a row the region
+/// missed at most, of any check, after `from`.
 fn missed_until_the_first_has_all(fleet: &Fleet, from: Timestamp) -> i64 {
     until("the first one has taken over", || (shares(fleet)["probe-0"] == CHECKS as u64).then_some(()));
     for (check, slots) in until_looked_at(fleet, now(), 3) {

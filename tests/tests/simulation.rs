@@ -1,7 +1,7 @@
 //! Simulated worlds: months of faults without waiting for them, and every invariant checked at the end of each.
 //!
-//! `NINES_SIM_SEEDS=1000` lives as many more worlds, `NINES_SIM_DAYS` for how long; what breaks is told with the command
-//! that tells its story.
+//! `NINES_SIM_SEEDS=1000` lives as many more worlds, `NINES_SIM_DAYS` for how long; what breaks is told with the
+//! command that tells its story.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! Versions that differ: a running fleet is upgraded and goes back, and a probe starts cold by what another version left.
+//! Versions that differ: a running fleet is upgraded and goes back, and a probe starts cold by what another version
+//! left.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and says where")]
 

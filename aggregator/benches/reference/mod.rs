@@ -1,4 +1,5 @@
-//! SQLite alone, with the store's rows, key and commits: what the benchmarks hold ingest against. And the samples of both.
+//! SQLite alone, with the store's rows, key and commits: what the benchmarks hold ingest against. And the samples of
+//! both.
 
 use std::path::Path;
 

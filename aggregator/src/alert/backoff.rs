@@ -14,13 +14,14 @@ pub const GIVE_UP_AFTER_MS: i64 = 24 * 3_600_000;
 /// How often a letter is tried at least: we may have been away for a day, or the clock may have been set forward.
 pub const LEAST_ATTEMPTS: u32 = 8;
 
-/// Whether a letter that waits until `due_at` is to be tried at `now`. One that waits longer than any wait can be was told to
-/// before the clock was set back.
+/// Whether a letter that waits until `due_at` is to be tried at `now`. One that waits longer than any wait can be was
+/// told to before the clock was set back.
 pub fn is_due(due_at: Timestamp, now: Timestamp) -> bool {
     due_at <= now || LONGEST_ASKED_MS < due_at.since(now)
 }
 
-/// When to try again at `now` after `attempts` failures, or `None` where a letter written at `written_at` is to be given up.
+/// When to try again at `now` after `attempts` failures, or `None` where a letter written at `written_at` is to be
+/// given up.
 ///
 /// The wait is drawn evenly from nought to the whole span (full jitter) by `dice`, but is never shorter than
 /// what the channel asked for.

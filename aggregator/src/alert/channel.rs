@@ -1,5 +1,5 @@
-//! Channels: a match over the kinds, one file each. A channel accepts a letter or says why not; it never decides when to try
-//! again.
+//! Channels: a match over the kinds, one file each. A channel accepts a letter or says why not; it never decides when
+//! to try again.
 //!
 //! Each is a rendering of one stored body ([`Message`]), so that a letter says the same at every attempt. What a target
 //! said is in it: no channel lets it become markup, a mention, a header or a control character. What a channel

@@ -1,5 +1,5 @@
-//! The body of an alert: `nines.alert/1`. Made once, in the transaction of the change. Webhooks send it as it is at every
-//! attempt; the other channels read it back ([`Message`]) and say the same at every attempt.
+//! The body of an alert: `nines.alert/1`. Made once, in the transaction of the change. Webhooks send it as it is at
+//! every attempt; the other channels read it back ([`Message`]) and say the same at every attempt.
 
 use nines_shared::id::CheckId;
 use nines_shared::time::Timestamp;

@@ -1,5 +1,5 @@
-//! The notice that a channel could not be told: to the other channels, at most once a day and channel. What nobody hears of
-//! is an alert that nobody got.
+//! The notice that a channel could not be told: to the other channels, at most once a day and channel. What nobody
+//! hears of is an alert that nobody got.
 
 use nines_shared::id::ChannelId;
 use nines_shared::time::Timestamp;

@@ -1,8 +1,8 @@
 //! The outbox's loop: delivers what is due, keeps what came of it.
 //!
-//! A letter is on its way at most once at a time, and the next one of its incident and channel waits until it is settled.
-//! A crash between delivery and the note of it delivers again, under the same key. A channel that hangs holds up
-//! its own letters and nobody else's.
+//! A letter is on its way at most once at a time, and the next one of its incident and channel waits until it is
+//! settled. A crash between delivery and the note of it delivers again, under the same key. A channel that hangs holds
+//! up its own letters and nobody else's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

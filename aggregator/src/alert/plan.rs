@@ -1,9 +1,9 @@
 //! What is to be told of an open incident when nothing but time goes by: who was not told yet, who is told again, and
 //! who is told next. A pure function of the incident, what was written about it, the routes, and the time.
 //!
-//! Once its letters are written the same question has no answer left, so it can be asked at any time and as often as one
-//! likes: after a restart, after a reload of the fleet file, after a step of the clock. What the changes of an incident tell by
-//! themselves is [`super::telling`]'s.
+//! Once its letters are written the same question has no answer left, so it can be asked at any time and as often as
+//! one likes: after a restart, after a reload of the fleet file, after a step of the clock. What the changes of an
+//! incident tell by themselves is [`super::telling`]'s.
 
 use nines_shared::duration::Shown;
 use nines_shared::id::ChannelId;
@@ -16,8 +16,8 @@ use crate::store::outbox::{Settled, Told};
 
 /// How long a letter may wait for its channel before the next step of an escalation is taken, in ms.
 pub const UNHEARD_MS: i64 = 120_000;
-/// A letter that was written further in the future than this, in ms, was written before the clock was set back; how long
-/// ago is not known, and rather too much is told than too little.
+/// A letter that was written further in the future than this, in ms, was written before the clock was set back; how
+/// long ago is not known, and rather too much is told than too little.
 const CLOCK_SET_BACK_MS: i64 = 60_000;
 
 /// All that decides.

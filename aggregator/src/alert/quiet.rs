@@ -4,8 +4,8 @@ use super::route::Alert;
 use crate::incident::{Incident, Subject};
 use crate::store::silences::{Scope, Silence};
 
-/// The silence by which the letters of `incident` are withheld, where one of `holding` does: the one that ends last. Where
-/// only the checks that fail are silenced, all of them must be, and the one that ends first counts.
+/// The silence by which the letters of `incident` are withheld, where one of `holding` does: the one that ends last.
+/// Where only the checks that fail are silenced, all of them must be, and the one that ends first counts.
 pub fn withheld<'s>(holding: &'s [Silence], incident: &Incident, alert: &Alert) -> Option<&'s Silence> {
     let of_kind = || holding.iter().filter(|silence| silence.kind.is_none_or(|kind| kind == incident.kind));
     let whole = of_kind().filter(|silence| match &silence.scope {

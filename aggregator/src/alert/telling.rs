@@ -1,5 +1,5 @@
-//! What is told of an incident, into the outbox, in the transaction given: of its changes, of what people did about it, and
-//! of what [`plan`] finds due. Reads what decides; the deciding is `route`'s, `quiet`'s and `plan`'s.
+//! What is told of an incident, into the outbox, in the transaction given: of its changes, of what people did about it,
+//! and of what [`plan`] finds due. Reads what decides; the deciding is `route`'s, `quiet`'s and `plan`'s.
 
 use nines_shared::id::ChannelId;
 use nines_shared::time::Timestamp;
@@ -16,8 +16,8 @@ use crate::store::silences::Silence;
 use crate::store::{StoreError, incidents, outbox, silences};
 use crate::uptime::calendar;
 
-/// Writes what is told of a change. Whoever was told that it opened learns how it ends, whatever silences, hours and routes
-/// say by then; everything else goes by them. What nobody is told is in the incident's log.
+/// Writes what is told of a change. Whoever was told that it opened learns how it ends, whatever silences, hours and
+/// routes say by then; everything else goes by them. What nobody is told is in the incident's log.
 ///
 /// # Errors
 /// What the store says.
@@ -72,8 +72,8 @@ fn untold(
     incidents::log(tx, &incident.id, &Note { at: now, author: None, text })
 }
 
-/// Writes what is told of something that a person did about an open incident, to whoever was told of it: so that what they
-/// keep of it follows. Silences withhold alarms, not this.
+/// Writes what is told of something that a person did about an open incident, to whoever was told of it: so that what
+/// they keep of it follows. Silences withhold alarms, not this.
 ///
 /// # Errors
 /// What the store says.

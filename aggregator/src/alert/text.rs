@@ -1,5 +1,5 @@
-//! What people read: a first line that says what, since when, where from and why; facts; a link. Made of a body alone, so
-//! that it is the same at every attempt. Pure.
+//! What people read: a first line that says what, since when, where from and why; facts; a link. Made of a body alone,
+//! so that it is the same at every attempt. Pure.
 //!
 //! All of it is text without markup. A target's words are in it, so each channel writes it in a form that takes no
 //! markup, or escapes it ([`fitted`]).

@@ -1,7 +1,8 @@
 //! `nines check`: a check of the fleet, once and now, from this machine.
 //!
-//! Drawn by the probe's own code (`nines_probe::cli::check`); here is only the way from the fleet file to the check. The
-//! operator asked for it at the keyboard, so every address may be contacted. Secrets are read as the server reads them.
+//! Drawn by the probe's own code (`nines_probe::cli::check`); here is only the way from the fleet file to the check.
+//! The operator asked for it at the keyboard, so every address may be contacted. Secrets are read as the server reads
+//! them.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub struct Args {
 /// Runs it. The exit code says the outcome: 0 up, 1 degraded, 2 down, 3 inconclusive.
 ///
 /// # Errors
-/// [`Failure::Usage`] where there is no such check, [`Failure::FleetFile`] with every error of the file, [`Failure::Io`]
-/// where standard output fails.
+/// [`Failure::Usage`] where there is no such check, [`Failure::FleetFile`] with every error of the file,
+/// [`Failure::Io`] where standard output fails.
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let fleet = global.fleet()?;
     let id = args.check.as_str();

@@ -129,8 +129,8 @@ pub fn export(store: &Store, selection: &Selection, span: Span, path: &Path) -> 
     exported?
 }
 
-/// Writes the list of days that reports have the digest of (`docs/METHOD.md`) to `path`, worked out from the samples; tells
-/// how many. All of them are of one snapshot.
+/// Writes the list of days that reports have the digest of (`docs/METHOD.md`) to `path`, worked out from the samples;
+/// tells how many. All of them are of one snapshot.
 ///
 /// # Errors
 /// [`ExportError`].

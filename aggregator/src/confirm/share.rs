@@ -7,7 +7,8 @@ use nines_shared::time::Timestamp;
 
 /// A share for each of many: `burst` at once, and one more every `refill_ms`.
 ///
-/// Of each is kept only until when its share is not whole, so that one who has not taken anything for a while costs nothing.
+/// Of each is kept only until when its share is not whole, so that one who has not taken anything for a while costs
+/// nothing.
 #[derive(Debug)]
 pub(super) struct Shares<K> {
     burst: i64,

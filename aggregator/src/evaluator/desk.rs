@@ -61,8 +61,8 @@ impl Desk {
         }
     }
 
-    /// Maintenance that has begun, as it counts now: where it began, was announced, changed or cancelled since we looked last,
-    /// its service is judged again from its start.
+    /// Maintenance that has begun, as it counts now: where it began, was announced, changed or cancelled since we
+    /// looked last, its service is judged again from its start.
     pub fn announced(&mut self, begun: &[Begun], now: Timestamp) {
         for known in begun.iter().filter(|known| now.since(known.span.to) < LATE_MAINTENANCE_MS) {
             if self.windows.insert(known.no, known.until) != Some(known.until) {

@@ -61,7 +61,8 @@ pub struct Judgement {
     pub alone: Alone,
 }
 
-/// Judges one service at `now`, from one snapshot; `open` is everything that is open. `None` where there never was such a service.
+/// Judges one service at `now`, from one snapshot; `open` is everything that is open. `None` where there never was such
+/// a service.
 ///
 /// # Errors
 /// What the store says.
@@ -234,8 +235,8 @@ impl View {
         Ok(())
     }
 
-    /// What each region saw before it failed and when it did: from around the incident's start, or, where further regions
-    /// fail by now, from around the present.
+    /// What each region saw before it failed and when it did: from around the incident's start, or, where further
+    /// regions fail by now, from around the present.
     fn sights(&self, conn: &Connection, checks: &[CheckId], transition: &Transition) -> Result<Vec<Sight>, StoreError> {
         let (incident, interval_ms) = (&transition.incident, self.pace.interval_ms);
         let (from, until) = match transition.change {

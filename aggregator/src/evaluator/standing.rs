@@ -152,7 +152,8 @@ fn notice(notice: Notice) -> Scene {
     Scene { checks: vec![notice.check.clone()], measured: Some(Measured::Certificate(notice)), ..Scene::default() }
 }
 
-/// What counts in the objective's window, and what of it was down: as assessed, and before that by the outages on record.
+/// What counts in the objective's window, and what of it was down: as assessed, and before that by the outages on
+/// record.
 fn budget_accounts(conn: &Connection, view: &View, slo: &Slo) -> Result<Accounts, StoreError> {
     let from = view.now.plus_ms(-slo.window_ms).max(view.record.life.from);
     let window = Span::new(from, view.now);

@@ -133,7 +133,8 @@ impl World {
         self.running.store.write(move |tx| samples::insert(tx, &samples, now)).await.unwrap();
     }
 
-    /// Lets time go by second by second from `from` to `to`, every region's sample arriving half a second after it began.
+    /// Lets time go by second by second from `from` to `to`, every region's sample arriving half a second after it
+    /// began.
     async fn live(&mut self, from: Timestamp, to: Timestamp, says: impl Fn(&str, Timestamp) -> Outcome) {
         let mut now = from;
         while now < to {

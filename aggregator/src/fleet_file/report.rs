@@ -37,7 +37,8 @@ fn colour(value: &Value<'_>) -> Option<Colour> {
     Some(colour)
 }
 
-/// The logo that `logo = { file = …, paper = … }` names. What paper can't show is told at once, and not first by a report.
+/// The logo that `logo = { file = …, paper = … }` names. What paper can't show is told at once, and not first by a
+/// report.
 pub(super) fn logo(value: &Value<'_>) -> Option<Logo> {
     let table = value.table()?;
     let file = table.need("file", "write where the logo is: logo = { file = \"logo.svg\" }");

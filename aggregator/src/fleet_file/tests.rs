@@ -208,7 +208,8 @@ fn a_contract_that_can_not_be_evidenced_is_warned_of() {
     assert_eq!(warned(shop("", "quorum = 1\ninterval = '30s'", "")), "");
     assert_eq!(warned(shop("", "regions = ['a']\nquorum = 1", "")), "");
 
-    // Three regions look every 20 s, so the start is seen after 10 s; re-checks every 15 s of a minute see the end after 2.5.
+    // Three regions look every 20 s, so the start is seen after 10 s; re-checks every 15 s of a minute see the end
+    // after 2.5.
     let hasty = warned(shop("", "interval = '1m'\nrecheck = '15s'", ""));
     assert!(hasty.contains("with recheck 15s") && hasty.contains("come out 7s500ms too short on average"), "{hasty}");
     assert_eq!(warned(shop("", "interval = '1m'\nrecheck = '20s'", "")), "", "on the slots of the others");

@@ -1,4 +1,5 @@
-//! What is watched beside verdicts, and what is told because of what: keys of services and checks that no probe needs to know.
+//! What is watched beside verdicts, and what is told because of what: keys of services and checks that no probe needs
+//! to know.
 
 use std::collections::BTreeSet;
 

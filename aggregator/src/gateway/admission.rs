@@ -9,8 +9,8 @@ use nines_shared::wire::{Batch, Health, MAX_BATCH_SAMPLES, MAX_CLOCK_OFFSET_MS};
 use super::answer::Refused;
 use crate::acceptance::Acceptance;
 
-/// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all, and how the probe is. Samples
-/// that do not say who took them are `probe`'s; what targets wrote is made safe to print, and evidence bounded.
+/// The samples of `batch`, ready to be stored, where `probe` in `region` may send them all, and how the probe is.
+/// Samples that do not say who took them are `probe`'s; what targets wrote is made safe to print, and evidence bounded.
 ///
 /// # Errors
 /// Why the whole batch is refused, with the index of the first sample at fault where one is.
@@ -49,9 +49,9 @@ pub(super) fn admit(
     Ok((samples, health))
 }
 
-/// Whether `sample` began when its slot had come, by a clock that may be believed. Of two that claim one slot the earlier
-/// stays: nobody may take slots of its siblings by claiming to have looked before there was anything to look at. What is
-/// in an archive was let in once, and is not asked.
+/// Whether `sample` began when its slot had come, by a clock that may be believed. Of two that claim one slot the
+/// earlier stays: nobody may take slots of its siblings by claiming to have looked before there was anything to look
+/// at. What is in an archive was let in once, and is not asked.
 fn in_its_slot(sample: &Sample) -> Result<(), Refused> {
     let early_ms = -sample.lateness_ms();
     if sample.kind == SampleKind::Extra || early_ms <= MAX_CLOCK_OFFSET_MS {

@@ -59,8 +59,8 @@ pub(super) async fn assignment(
 }
 
 impl Gateway {
-    /// `peer` has the work called `have`, and is heard: what it is to do from now on, where that is something else. Its `now`
-    /// means nothing.
+    /// `peer` has the work called `have`, and is heard: what it is to do from now on, where that is something else. Its
+    /// `now` means nothing.
     pub fn assigned(&self, peer: &Peer, have: &str) -> Option<Assignment> {
         self.has(peer, have);
         let work = self.other(peer, have)?;

@@ -1,8 +1,8 @@
 //! The private authority: P-256 keys that say who is a probe of this fleet and who its aggregator.
 //!
-//! The first one is made at the first start; they are kept in the database, which is its owner's alone. While one follows another
-//! both are believed. They sign two kinds of certificates and no others: the gateway's, for the one fixed
-//! name that probes verify, and a probe's, which carries its id (CN) and its region (OU) and nothing that
+//! The first one is made at the first start; they are kept in the database, which is its owner's alone. While one
+//! follows another both are believed. They sign two kinds of certificates and no others: the gateway's, for the one
+//! fixed name that probes verify, and a probe's, which carries its id (CN) and its region (OU) and nothing that
 //! the probe asked for; and assignments, which begin like no certificate. A key never leaves the machine that made it.
 
 mod circle;

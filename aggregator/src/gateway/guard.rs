@@ -70,8 +70,8 @@ pub(super) async fn leave(State(gateway): State<Arc<Gateway>>, peer: Peer, reque
     StatusCode::NO_CONTENT
 }
 
-/// What was drawn when the asking process began; a probe of an earlier version does not say. What can't be such a thing is
-/// nothing.
+/// What was drawn when the asking process began; a probe of an earlier version does not say. What can't be such a thing
+/// is nothing.
 pub(super) fn boot(request: &Request) -> Option<String> {
     let value = request.headers().get(BOOT_HEADER)?.to_str().ok()?;
     (1..=MAX_BOOT_LEN).contains(&value.len()).then(|| value.to_owned())

@@ -67,7 +67,8 @@ async fn store(
     let (bytes, batch) = decoded?;
     *cost = Cost { samples: batch.samples.len(), bytes };
     drop(at_work);
-    // It goes on where nobody waits for it any more: what is committed after all is to be known to all whom it concerns.
+    // It goes on where nobody waits for it any more: what is committed after all is to be known to all whom it
+    // concerns.
     let (gateway, peer) = (gateway.clone(), peer.clone());
     let delivering = tokio::spawn(async move { gateway.deliver(&peer, batch).await });
     let delivered =

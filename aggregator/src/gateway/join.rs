@@ -67,8 +67,8 @@ struct Joining {
     life_ms: i64,
 }
 
-/// In one transaction: the invitation is good, it is used up, and its probe has a certificate. Where the answer was lost, whoever
-/// asks again with the same key gets one again, as long as the invitation would be good.
+/// In one transaction: the invitation is good, it is used up, and its probe has a certificate. Where the answer was
+/// lost, whoever asks again with the same key gets one again, as long as the invitation would be good.
 fn enrol(
     tx: &Transaction<'_>,
     circle: &Circle,

@@ -1,7 +1,7 @@
 //! Who is shut out and comes all the same: counted, and told of once a minute.
 //!
-//! A certificate that was replaced is also that of whoever copied it. Where it is shown although the probe has been heard
-//! with the one that it has now, there are two.
+//! A certificate that was replaced is also that of whoever copied it. Where it is shown although the probe has been
+//! heard with the one that it has now, there are two.
 
 use tokio::time::Instant;
 

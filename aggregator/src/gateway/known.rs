@@ -12,7 +12,8 @@ use crate::store::{StoreError, definitions};
 pub(super) struct Known(Mutex<Option<(Arc<Fleet>, Arc<Acceptance>)>>);
 
 impl Known {
-    /// The rules over every version of every check. A fleet's definitions are in the database before the fleet is in force.
+    /// The rules over every version of every check. A fleet's definitions are in the database before the fleet is in
+    /// force.
     pub(super) async fn rules(&self, running: &Running) -> Result<Arc<Acceptance>, StoreError> {
         let fleet = running.fleet.borrow().clone();
         if let Some((under, known)) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -23,8 +23,8 @@ const RECONNECT_MS: i64 = 5_000;
 /// How long a probe may be without any connection before others look in its place, in ms: one that lost its line for a
 /// moment dials again within half a second. That is sooner than another process may come as it.
 pub(super) const HUNG_UP_MS: i64 = 2_000;
-/// How long ago a second one may have been turned away to be news when the first is heard, in ms: one that is refused comes
-/// again within half a minute.
+/// How long ago a second one may have been turned away to be news when the first is heard, in ms: one that is refused
+/// comes again within half a minute.
 const CHALLENGE_MS: i64 = 60_000;
 /// The most connections of one probe that are looked at.
 const MAX_SEATS: usize = 16;
@@ -53,7 +53,8 @@ impl Leases {
         self.with(|leases| leases.contains_key(probe))
     }
 
-    /// Learns that the process `boot` of `probe` was heard at `heard`, before we began at `now`; what is known by now counts more.
+    /// Learns that the process `boot` of `probe` was heard at `heard`, before we began at `now`; what is known by now
+    /// counts more.
     pub(super) fn learn(&self, probe: &ProbeId, boot: String, heard: Timestamp, now: Timestamp) {
         let lease = Lease { boot, heard, seats: Vec::new(), empty_since: Some(now), challenged: None };
         self.with(|leases| {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Connections at one time; further ones wait in the kernel's queue. A probe has three: it delivers, and waits for work and for asks.
+/// Connections at one time; further ones wait in the kernel's queue. A probe has three: it delivers, and waits for work
+/// and for asks.
 pub const MAX_CONNECTIONS: usize = 1_536;
-/// Connections at one time from one address, or one /64 of IPv6; further ones are closed at once. Half of all: 256 probes
-/// may sit behind one address, and whoever storms from there leaves room for the rest.
+/// Connections at one time from one address, or one /64 of IPv6; further ones are closed at once. Half of all: 256
+/// probes may sit behind one address, and whoever storms from there leaves room for the rest.
 pub const MAX_CONNECTIONS_OF_ONE: usize = 768;
 /// How long a connection may take for its TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -15,10 +16,11 @@ pub const HEAD: Duration = Duration::from_secs(60);
 pub const BODY: Duration = Duration::from_secs(30);
 /// How long a connection without a certificate may last: long enough to join.
 pub const STRANGER: Duration = Duration::from_secs(30);
-/// Connections without a certificate at one time; further ones are closed at once. A sixth of all: whoever may be anybody
-/// leaves the rest to the fleet, and as many machines may join at once.
+/// Connections without a certificate at one time; further ones are closed at once. A sixth of all: whoever may be
+/// anybody leaves the rest to the fleet, and as many machines may join at once.
 pub const MAX_STRANGERS: usize = 256;
-/// Requests to join that are being looked at at one time; further ones wait. They share readers and writer with the fleet.
+/// Requests to join that are being looked at at one time; further ones wait. They share readers and writer with the
+/// fleet.
 pub const JOINS_AT_WORK: usize = 2;
 /// How long a connection with a certificate may last; then it is closed in order and made anew, so that
 /// a certificate that has ended does not live on in a connection.

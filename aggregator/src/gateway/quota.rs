@@ -1,8 +1,8 @@
 //! What each probe may ask of the door, so that one that runs wild does not take it from the others.
 //!
 //! A probe has accounts of its own: requests, samples and bytes. They fill with time up to what may come at once, and
-//! a request is charged what it turned out to cost. It is let in while none of them is overdrawn, so whoever has to come
-//! again is told before a body is read, and no batch is too large to be let in ever. Beside them a probe has a few
+//! a request is charged what it turned out to cost. It is let in while none of them is overdrawn, so whoever has to
+//! come again is told before a body is read, and no batch is too large to be let in ever. Beside them a probe has a few
 //! places for batches at work. A probe of 10,000 checks a minute that delivers a backlog at the pace of
 //! [`nines_shared::wire::DRAIN_PACE`] never meets any of these limits.
 //!

@@ -54,7 +54,8 @@ pub(super) async fn renew(
     renewed.map(Json)
 }
 
-/// In one transaction: it is a probe of the fleet, it is time, and the next certificate lies beside the one that it has.
+/// In one transaction: it is a probe of the fleet, it is time, and the next certificate lies beside the one that it
+/// has.
 fn give(
     tx: &Transaction<'_>,
     peer: &Peer,
@@ -81,9 +82,9 @@ fn give(
     Ok(Ok(RenewResponse { certificate_pem: issued.certificate_pem, ca_pem }))
 }
 
-/// From when on the probe whose newest certificate this is may have another. Half of its life must have gone: a probe whose clock is
-/// wrong asks at any time. Where other authorities vouch than it was told of, or the one that was made for it never
-/// arrived, only the pace counts.
+/// From when on the probe whose newest certificate this is may have another. Half of its life must have gone: a probe
+/// whose clock is wrong asks at any time. Where other authorities vouch than it was told of, or the one that was made
+/// for it never arrived, only the pace counts.
 fn due(newest: &CertificateRow, circle: &Circle) -> Timestamp {
     let life_ms = newest.until.since(newest.issued_at);
     let is_whole = newest.shown_at.is_some() && newest.told == circle.digest();

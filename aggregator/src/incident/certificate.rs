@@ -1,10 +1,10 @@
 //! Certificates: (what targets have shown, thresholds, now) → which one ends soon, and which one is new.
 //!
-//! A certificate that ends soon is a ticket before it is an outage. One that takes the place of another is for the record:
-//! whoever looks for a cause later finds it. Only what a check accepted counts: a certificate that it refuses is an outage's business.
-//! Limits: a target that shows several in turn is told of each of them once, and of at most [`MAX_CHANGES`] in a day; samples of
-//! several parts do not tell; a region where the old certificate was told after the new one had been seen is watched for
-//! both until the old one is [`CURRENT_MS`] old.
+//! A certificate that ends soon is a ticket before it is an outage. One that takes the place of another is for the
+//! record: whoever looks for a cause later finds it. Only what a check accepted counts: a certificate that it refuses
+//! is an outage's business. Limits: a target that shows several in turn is told of each of them once, and of at most
+//! [`MAX_CHANGES`] in a day; samples of several parts do not tell; a region where the old certificate was told after
+//! the new one had been seen is watched for both until the old one is [`CURRENT_MS`] old.
 
 use nines_shared::id::{CheckId, RegionId};
 use nines_shared::sample::{Certificate, Outcome, Sample, TlsEvidence, detail};
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where no threshold is named: 21 days, in ms.
 pub const DEFAULT_WARN_MS: i64 = 21 * 86_400_000;
-/// What was shown longer ago than this, in ms, says nothing of the present: probes tell of a chain every six hours at least.
+/// What was shown longer ago than this, in ms, says nothing of the present: probes tell of a chain every six hours at
+/// least.
 pub const CURRENT_MS: i64 = 13 * 3_600_000;
 
 /// The most changes that one service is told of in a day.
@@ -78,7 +79,8 @@ impl Leaf {
     }
 }
 
-/// The target's own certificate and those of the chain that the path to a root goes by: what is merely sent along may be old.
+/// The target's own certificate and those of the chain that the path to a root goes by: what is merely sent along may
+/// be old.
 fn on_the_path(tls: &TlsEvidence) -> impl Iterator<Item = &Certificate> {
     tls.chain
         .iter()
@@ -140,8 +142,8 @@ pub fn ends_first(shown: &[Shown], warn_ms: impl Fn(&CheckId) -> i64, now: Times
     Some((first, margin(&first) < 0))
 }
 
-/// The certificates that took the place of another in some region since `since`, with when that was first seen. One that
-/// another region has shown before is none.
+/// The certificates that took the place of another in some region since `since`, with when that was first seen. One
+/// that another region has shown before is none.
 pub fn changes(shown: &[Shown], since: Timestamp) -> Vec<(Notice, Timestamp)> {
     let mut found: Vec<(Notice, Timestamp)> = Vec::new();
     let mut known: Vec<&Shown> = shown.iter().collect();

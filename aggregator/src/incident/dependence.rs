@@ -1,12 +1,12 @@
 //! Dependence: what a root explains is recorded and not told on its own.
 //!
-//! A check may name others that it depends on. While each failing check of an incident has a root in an open outage, or may
-//! have one of which the next samples tell, the incident is *held*: nobody is told that it opened. Once no root explains
-//! it any more and it still fails, it is told. A budget that burns while its own service's outage is open is held too: that
-//! page has been sent.
+//! A check may name others that it depends on. While each failing check of an incident has a root in an open outage, or
+//! may have one of which the next samples tell, the incident is *held*: nobody is told that it opened. Once no root
+//! explains it any more and it still fails, it is told. A budget that burns while its own service's outage is open is
+//! held too: that page has been sent.
 //!
-//! Limits: what was told stays told, though a root is found later; and nothing is held for longer than [`MAX_PATIENCE_MS`]
-//! for a root that nobody has looked at.
+//! Limits: what was told stays told, though a root is found later; and nothing is held for longer than
+//! [`MAX_PATIENCE_MS`] for a root that nobody has looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
 

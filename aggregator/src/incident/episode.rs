@@ -64,8 +64,8 @@ pub fn episodes(signal: &Signal, resolve_after_ms: i64, lead: impl Fn(Timestamp)
     episodes_with(signal, resolve_after_ms, None, lead)
 }
 
-/// [`episodes`], where an incident that flaps is open: what it has begun to tell stays one episode until it has been calm for
-/// long enough.
+/// [`episodes`], where an incident that flaps is open: what it has begun to tell stays one episode until it has been
+/// calm for long enough.
 pub fn episodes_with(
     signal: &Signal,
     resolve_after_ms: i64,

@@ -1,7 +1,8 @@
 //! Evidence: what each region saw last while it was good, beside what it saw first when it was not.
 //!
-//! It is kept with the incident, so that it can be read when samples are gone. Bounded: [`MAX_SIGHTS`] of them, each of two
-//! samples without their bodies and headers. What a good sample does not carry, such as its certificate, is not compared.
+//! It is kept with the incident, so that it can be read when samples are gone. Bounded: [`MAX_SIGHTS`] of them, each of
+//! two samples without their bodies and headers. What a good sample does not carry, such as its certificate, is not
+//! compared.
 
 use std::collections::BTreeMap;
 

@@ -34,7 +34,8 @@ pub fn lead(record: &ServiceRecord, assessment: &ServiceAssessment, (fails, at):
     Lead { last_good_at: records.filter_map(last_good).max(), first_failure_at }
 }
 
-/// The checks that fail at `at`: those with the verdict `fails` where there are any, else those of which a region says so.
+/// The checks that fail at `at`: those with the verdict `fails` where there are any, else those of which a region says
+/// so.
 pub fn failing_checks(
     assessment: &ServiceAssessment,
     fails: Verdict,

@@ -49,8 +49,8 @@ impl Signal {
         Self::new(self.0.into_iter().chain([(span, state)]))
     }
 
-    /// The signal as `incident` remembers it up to where this one begins, and this one from there on: what is known of a kind
-    /// without history is never read twice.
+    /// The signal as `incident` remembers it up to where this one begins, and this one from there on: what is known of
+    /// a kind without history is never read twice.
     #[must_use]
     pub fn after(self, incident: &Incident) -> Self {
         let Some(begins) = self.0.first().map(|(span, _)| span.from) else { return self };
@@ -119,8 +119,8 @@ pub fn of_suspicion(record: &ServiceRecord, assessment: &ServiceAssessment) -> S
     Signal::new(spans)
 }
 
-/// The signal of slowness: failing where the service's verdict has been `degraded` for [`DEGRADED_INTERVALS`]; good where it is
-/// up. What is down or unknown meanwhile is another kind's business.
+/// The signal of slowness: failing where the service's verdict has been `degraded` for [`DEGRADED_INTERVALS`]; good
+/// where it is up. What is down or unknown meanwhile is another kind's business.
 pub fn of_slowness(record: &ServiceRecord, assessment: &ServiceAssessment) -> Signal {
     let lasting_ms = DEGRADED_INTERVALS * slowest_interval(record);
     let spans = assessment.timeline.spans().flat_map(|(span, verdict)| {

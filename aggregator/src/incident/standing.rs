@@ -77,7 +77,8 @@ pub fn settle(standing: &Standing<'_>) -> Vec<Transition> {
     })
 }
 
-/// The failing spans of `open`, the last going on up to `until`, with one more from `fails_since` on where it had ended.
+/// The failing spans of `open`, the last going on up to `until`, with one more from `fails_since` on where it had
+/// ended.
 fn spans_until(open: Option<&Incident>, fails_since: Option<Timestamp>, until: Timestamp) -> Vec<Span> {
     let known = open.map_or(&[][..], |incident| &incident.outages);
     let mut spans: Vec<Span> =

@@ -1,7 +1,7 @@
 //! Regions that are alone with what they say: for one check a matter of the way there, for many a probe to look at.
 //!
-//! A probe that lies, or whose network lies to it, fails where nobody else does, or sees well where everyone else fails. One
-//! check says little: the target may treat that region differently. So it takes several, for long.
+//! A probe that lies, or whose network lies to it, fails where nobody else does, or sees well where everyone else
+//! fails. One check says little: the target may treat that region differently. So it takes several, for long.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ fn lonely(check: &CheckAssessment) -> Option<(RegionId, Timestamp)> {
     said.into_iter().find(|(_, fails, _)| *fails == odd).map(|(region, ..)| (region, since))
 }
 
-/// Since when `region` is suspect, where `asked` checks are asked there and it is `alone` with some: the instant from which
-/// on it has been alone with enough of them.
+/// Since when `region` is suspect, where `asked` checks are asked there and it is `alone` with some: the instant from
+/// which on it has been alone with enough of them.
 pub fn suspect_since<'a>(
     region: &RegionId,
     asked: usize,

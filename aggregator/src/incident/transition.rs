@@ -181,8 +181,8 @@ fn follow(case: &Case<'_>, incident: &Incident, episode: &Episode) -> Option<Tra
     })
 }
 
-/// What people are told of an open incident that goes on: that it is louder, that it flaps, that its start moved. Seldom,
-/// while it flaps.
+/// What people are told of an open incident that goes on: that it is louder, that it flaps, that its start moved.
+/// Seldom, while it flaps.
 fn news(case: &Case<'_>, was: &Incident, is: &Incident) -> (Option<Telling>, Option<&'static str>) {
     let fails_now = is.instants.ended_at.is_none();
     if fails_now && is.severity < case.severity {
@@ -390,8 +390,8 @@ fn resolve(case: &Case<'_>, mut incident: Incident, note: Option<&'static str>) 
     Transition { incident, change: Change::Resolved, told, note, wants_scene: false, sights: Vec::new() }
 }
 
-/// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and, unless it is taken
-/// back, once the present is known too, or a backlog that comes in pieces would tell of every piece.
+/// A change to what is over. Where it is worth telling it is told as `info`, once: while it is recent, and, unless it
+/// is taken back, once the present is known too, or a backlog that comes in pieces would tell of every piece.
 fn retold(
     case: &Case<'_>,
     mut incident: Incident,

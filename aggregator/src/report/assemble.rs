@@ -58,7 +58,8 @@ fn objective_window(slo: &Slo, window: Span, samples_from: Timestamp) -> Option<
 }
 
 /// How far a record must reach for a report of `window`: over the contract's window too, and as far beyond its
-/// edges as an outage may be forgiven; and over the objective's, where that is judged by samples from `samples_from` on.
+/// edges as an outage may be forgiven; and over the objective's, where that is judged by samples from `samples_from`
+/// on.
 pub(super) fn reach(service: &Service, window: Span, samples_from: Timestamp) -> Span {
     let contracted = service.sla.as_ref().map_or(window, |sla| contract_reach(sla, window));
     let objective = service.slo.as_ref().and_then(|slo| objective_window(slo, window, samples_from));

@@ -1,12 +1,12 @@
 //! Whether anything more is expected that a report would use.
 //!
 //! A report uses samples beyond its window's end: what an edge depends on is seen only after it. So it is complete once
-//! every region that is asked at the end has been heard past all of them, and no probe there may still have some: each that was
-//! heard in the window has been heard after it, and tells of no backlog that reaches back before. A probe delivers the
-//! present beside the past, and where one is cut off its siblings look in its place.
+//! every region that is asked at the end has been heard past all of them, and no probe there may still have some: each
+//! that was heard in the window has been heard after it, and tells of no backlog that reaches back before. A probe
+//! delivers the present beside the past, and where one is cut off its siblings look in its place.
 //!
-//! Nobody waits for ever for a region that is gone, or a probe. But that so much time has passed the aggregator's clock does not decide
-//! alone: the fleet has to bear it out, with samples that probes began as late by clocks of their own.
+//! Nobody waits for ever for a region that is gone, or a probe. But that so much time has passed the aggregator's clock
+//! does not decide alone: the fleet has to bear it out, with samples that probes began as late by clocks of their own.
 
 use std::collections::BTreeSet;
 
@@ -21,8 +21,8 @@ use crate::uptime::region_state::SETTLE_MS;
 
 /// So long after a window's end a report of it is complete, whoever has not reported, in ms.
 pub const COMPLETE_AFTER_MS: i64 = 72 * 3_600_000;
-/// So many regions have to bear that time out, or all where there are fewer: one probe may share a machine, and so a wrong
-/// clock, with the aggregator.
+/// So many regions have to bear that time out, or all where there are fewer: one probe may share a machine, and so a
+/// wrong clock, with the aggregator.
 const WITNESSES: usize = 2;
 
 /// Whether a report of `window` that uses samples of `used` is complete at `now`.
@@ -64,8 +64,8 @@ fn all_have_reported(
     Ok(true)
 }
 
-/// Whether the fleet has seen `at` go by: enough regions have taken samples since, of whatever check, by clocks that they
-/// believed.
+/// Whether the fleet has seen `at` go by: enough regions have taken samples since, of whatever check, by clocks that
+/// they believed.
 fn is_borne_out(conn: &Connection, at: Timestamp) -> Result<bool, StoreError> {
     let wanted = WITNESSES.min(definitions::regions(conn)?.len());
     let mut witnesses = BTreeSet::new();

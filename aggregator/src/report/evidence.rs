@@ -12,8 +12,8 @@ use crate::store::samples::days::{self, Day, Form};
 use crate::store::samples::sweep::{Failure, Swept};
 use crate::uptime::RegionSamples;
 
-/// What is known of the samples of a report by the service that is judged just now: the days of all that came before it,
-/// the failures of its own alone.
+/// What is known of the samples of a report by the service that is judged just now: the days of all that came before
+/// it, the failures of its own alone.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     form: Form,

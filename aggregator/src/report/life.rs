@@ -114,8 +114,8 @@ pub fn revision(conn: &Connection, kept: &Kept) -> Result<Standing, StoreError> 
     Ok(Standing { report: read(&kept, &text)?, kept: Some((kept, text)), due: None })
 }
 
-/// Whose month `request` asks for, where that is complete and nobody froze it yet. Reads no samples but the last of each
-/// region.
+/// Whose month `request` asks for, where that is complete and nobody froze it yet. Reads no samples but the last of
+/// each region.
 ///
 /// # Errors
 /// [`ReportError`].

@@ -158,8 +158,8 @@ pub struct ServiceReport {
     pub sla: Option<SlaReport>,
     /// The objective over the judged part, where there is one.
     pub slo: Option<Budget>,
-    /// The objective over its own rolling window, which ends with the report. Absent where that reaches further back than the
-    /// samples of a report that is shorter than a month, and in reports of earlier versions.
+    /// The objective over its own rolling window, which ends with the report. Absent where that reaches further back
+    /// than the samples of a report that is shorter than a month, and in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo_window: Option<SloWindow>,
     /// The objective for latency, where there is one.

@@ -1,8 +1,9 @@
-//! Signs of life: into the store every few seconds, so that the next start knows how long we were away, and to a watcher outside
-//! for as long as everything that must move does.
+//! Signs of life: into the store every few seconds, so that the next start knows how long we were away, and to a
+//! watcher outside for as long as everything that must move does.
 //!
-//! The watcher (a dead man's switch such as healthchecks.io) raises the alarm when we go silent; so we go silent when the probes'
-//! door does not answer, or evaluator, outbox or follower stand still, or the database is damaged, and say why in the log and in `nines status`.
+//! The watcher (a dead man's switch such as healthchecks.io) raises the alarm when we go silent; so we go silent when
+//! the probes' door does not answer, or evaluator, outbox or follower stand still, or the database is damaged, and say
+//! why in the log and in `nines status`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use crate::store::{StoreError, soundness};
 /// How often a look that is to end is told so.
 const TOLD_EVERY: Duration = Duration::from_millis(50);
 
-/// Looks through the database, unless `looked` tells that this has been done; then waits for `running.stop`. Damage is in the log,
-/// in `nines status`, `/healthz` and `/metrics`, and makes the heartbeat silent; what can be served goes on.
+/// Looks through the database, unless `looked` tells that this has been done; then waits for `running.stop`. Damage is
+/// in the log, in `nines status`, `/healthz` and `/metrics`, and makes the heartbeat silent; what can be served goes
+/// on.
 pub(super) async fn through(running: Running, looked: bool) {
     if !looked {
         look(&running).await;

@@ -1,5 +1,5 @@
-//! Months that turn final are frozen by the server itself, put into the folder of reports, and told of; and days that are
-//! over are sealed, so that their samples need not be digested again for every report.
+//! Months that turn final are frozen by the server itself, put into the folder of reports, and told of; and days that
+//! are over are sealed, so that their samples need not be digested again for every report.
 //!
 //! What is to be done is a pure function of the time, the customers and what is frozen; so it does not matter when the
 //! loop looks, how often, or whether the server was away. A month that ended before its customer was known here is left
@@ -151,8 +151,8 @@ fn put(conn: &Connection, folder: &Path, kept: &Kept, (key, look): (&Path, &Look
     Ok(written.into_iter().map(|written| written.file).collect::<Vec<_>>().join(", "))
 }
 
-/// Seals the days that are over and not sealed, and those that got samples since. `done` is the last day that this process
-/// has been through.
+/// Seals the days that are over and not sealed, and those that got samples since. `done` is the last day that this
+/// process has been through.
 async fn seal(running: &Running, done: &mut i64) -> Result<(), StoreError> {
     let last = days::day_of(running.clock.now().plus_ms(-SEAL_AFTER_MS)) - 1;
     for day in (*done).saturating_add(1).max(last - MAX_SEALED_DAYS)..=last {

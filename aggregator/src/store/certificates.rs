@@ -1,7 +1,8 @@
 //! The table of the probes' certificates: which one is a probe's, which comes next, which was.
 //!
 //! A certificate that was issued counts from when it is shown. Until then the one before stays, so a probe that is cut
-//! off between the answer and its disk still gets in; and for [`OVERLAP_MS`] after, so that what is under way is finished.
+//! off between the answer and its disk still gets in; and for [`OVERLAP_MS`] after, so that what is under way is
+//! finished.
 
 use nines_shared::id::ProbeId;
 use nines_shared::time::Timestamp;

@@ -1,5 +1,5 @@
-//! The tables of our own life: when the aggregator last gave a sign of it, the gaps between two signs, and how its heartbeat to
-//! others went.
+//! The tables of our own life: when the aggregator last gave a sign of it, the gaps between two signs, and how its
+//! heartbeat to others went.
 //!
 //! A gap is time in which nobody judged and nobody was told. It is never counted as up: what was so then comes from the
 //! samples that the probes kept, when they arrive.

@@ -242,8 +242,9 @@ pub fn list(conn: &Connection, filter: &Filter, limit: u32) -> Result<Vec<Incide
     statement.query_and_then(arguments, read)?.collect()
 }
 
-/// The incidents of `kind` about `subject` that share time with `span` or touch it, and whenever they started the open one
-/// and those that ended after `untold_since` and nobody was told of though nothing held them back; in order of their start.
+/// The incidents of `kind` about `subject` that share time with `span` or touch it, and whenever they started the open
+/// one and those that ended after `untold_since` and nobody was told of though nothing held them back; in order of
+/// their start.
 ///
 /// # Errors
 /// As [`get`].

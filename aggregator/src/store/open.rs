@@ -106,8 +106,8 @@ pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// What both kinds of connection share. No memory mapping: an I/O error would be a signal, not an error. And plans that do
-/// not hang on what is bound: else SQLite prepares most statements anew each time that they are used.
+/// What both kinds of connection share. No memory mapping: an I/O error would be a signal, not an error. And plans that
+/// do not hang on what is bound: else SQLite prepares most statements anew each time that they are used.
 fn settle(connection: &Connection) -> Result<(), StoreError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -303,8 +303,8 @@ pub fn given_up_since(
 /// What an incident's log says where no route took it when it was to be told.
 pub const NO_ROUTE: &str = "nobody is told: no route takes it now";
 
-/// The incidents detected after `since` that no route took and about which nothing was written since, the newest first. Those
-/// that people silenced, or that another incident explains, are none of them.
+/// The incidents detected after `since` that no route took and about which nothing was written since, the newest first.
+/// Those that people silenced, or that another incident explains, are none of them.
 ///
 /// # Errors
 /// What SQLite says.

@@ -288,8 +288,8 @@ pub fn joined_with(tx: &Transaction<'_>, secret_sha256: &[u8; 32], key_sha256: &
     Ok(())
 }
 
-/// Whether `invitation` was used with the key of this SHA-256 by one who may not have learnt of it: it has not been heard
-/// since, is still the probe that joined then, and was not shut out.
+/// Whether `invitation` was used with the key of this SHA-256 by one who may not have learnt of it: it has not been
+/// heard since, is still the probe that joined then, and was not shut out.
 ///
 /// # Errors
 /// What SQLite says.
@@ -346,8 +346,8 @@ pub fn seen(tx: &Transaction<'_>, id: &ProbeId, health: &Health, now: Timestamp)
 }
 
 /// The regions of the probes that may still have samples of slots before `at`: that told so, that hold some which are
-/// in no spool or were refused, or that were heard from `since` on and have not been since all of those slots were over, at
-/// `over`.
+/// in no spool or were refused, or that were heard from `since` on and have not been since all of those slots were
+/// over, at `over`.
 ///
 /// # Errors
 /// What SQLite says.
@@ -383,8 +383,8 @@ pub fn cloned(tx: &Transaction<'_>, id: &ProbeId, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Keeps that a certificate of `id` was shown that was replaced, as [`cloned`] does, where the probe has delivered with the one
-/// that it has now: until then it may not know that one yet.
+/// Keeps that a certificate of `id` was shown that was replaced, as [`cloned`] does, where the probe has delivered with
+/// the one that it has now: until then it may not know that one yet.
 ///
 /// # Errors
 /// What SQLite says.

@@ -1,8 +1,9 @@
 //! The table of samples: insert once, read back in order.
 //!
 //! Identity is (check, region, kind, scheduled_at), the primary key; where two samples claim the same
-//! identity the one with the smaller (started_at, probe, content) stays, of those that began no earlier than they were to. So any order and any repetition of the same
-//! batches ends in the same content (INV-3). When a sample was received is kept for people, and is not content.
+//! identity the one with the smaller (started_at, probe, content) stays, of those that began no earlier than they were
+//! to. So any order and any repetition of the same batches ends in the same content (INV-3). When a sample was received
+//! is kept for people, and is not content.
 //!
 //! The table is clustered by (check, region, time), so that a month of one check is read in one sweep. Names
 //! are numbers from a dictionary, times after the first are differences, and what only a sample that is not

@@ -1,8 +1,8 @@
 //! Whether the file is still what SQLite wrote: every page looked at, and what was found kept beside it.
 //!
-//! What is looked at is how pages hang together, what each row must be by its table, and that the rows are in order (SQLite's
-//! `quick_check`). **What is turned within a text or a number, so that it is a text or a number still, is not noticed**,
-//! and no look notices what a log lost that was torn. Nothing is ever mended here: a backup is what mends.
+//! What is looked at is how pages hang together, what each row must be by its table, and that the rows are in order
+//! (SQLite's `quick_check`). **What is turned within a text or a number, so that it is a text or a number still, is not
+//! noticed**, and no look notices what a log lost that was torn. Nothing is ever mended here: a backup is what mends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +15,8 @@ use rusqlite::{ErrorCode, InterruptHandle};
 
 use super::{StoreError, open};
 
-/// A database of up to so many bytes, its log among them, is looked through before it is served; a larger one meanwhile.
+/// A database of up to so many bytes, its log among them, is looked through before it is served; a larger one
+/// meanwhile.
 pub const LOOKED_THROUGH_FIRST: u64 = 64 << 20;
 /// What a person does about it.
 pub const MEND: &str = "put a backup in its place (docs/OPERATIONS.md, Backup and restore)";
@@ -24,8 +25,8 @@ const MAX_NOTE_BYTES: u64 = 4 << 10;
 /// Readable by its owner alone, as all that lies beside the database.
 const PRIVATE: u32 = 0o600;
 
-/// Looks through the database at `path` where that is quick, and tells whether it did; one that is not there yet is sound.
-/// The file is only read. Waits for the disk.
+/// Looks through the database at `path` where that is quick, and tells whether it did; one that is not there yet is
+/// sound. The file is only read. Waits for the disk.
 ///
 /// # Errors
 /// [`StoreError::Damaged`], which then lies in a note beside the file; what SQLite says.
@@ -38,8 +39,8 @@ pub fn look_first(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Looks through the database at `path`, on a connection of its own; `begun` gets what ends it early. While it reads, the
-/// write-ahead log can't be cut back. Waits for the disk: about 10 s a GiB.
+/// Looks through the database at `path`, on a connection of its own; `begun` gets what ends it early. While it reads,
+/// the write-ahead log can't be cut back. Waits for the disk: about 10 s a GiB.
 ///
 /// # Errors
 /// [`StoreError::Damaged`], which then lies in a note beside the file; what SQLite says.

@@ -27,7 +27,8 @@ pub struct Pair {
     pub severity: Severity,
 }
 
-/// The pairs, the loudest first: 2 % of the budget of 30 days in an hour, 5 % in six hours, 10 % in a day and in three days.
+/// The pairs, the loudest first: 2 % of the budget of 30 days in an hour, 5 % in six hours, 10 % in a day and in three
+/// days.
 pub const PAIRS: [Pair; 4] = [
     Pair { long_ms: HOUR_MS, short_ms: 5 * MINUTE_MS, factor_tenths: 144, severity: Severity::Page },
     Pair { long_ms: 6 * HOUR_MS, short_ms: 30 * MINUTE_MS, factor_tenths: 60, severity: Severity::Page },
@@ -68,8 +69,8 @@ pub struct Firing {
     pub short_milli: u64,
 }
 
-/// The loudest pair that burns, where `spent` says what the window of so many ms up to now holds. A long window of which less
-/// than its short one's length was observed says nothing yet.
+/// The loudest pair that burns, where `spent` says what the window of so many ms up to now holds. A long window of
+/// which less than its short one's length was observed says nothing yet.
 pub fn firing(objective_ppm: u32, spent: impl Fn(i64) -> Spent) -> Option<Firing> {
     PAIRS.into_iter().find_map(|pair| {
         let (long, short) = (spent(pair.long_ms), spent(pair.short_ms));

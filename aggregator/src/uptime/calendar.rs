@@ -156,8 +156,8 @@ pub fn outside_hours(hours: &[ServiceHours], span: Span, zone_name: &str) -> Res
     Ok(super::maintenance::outside(&open, span).collect())
 }
 
-/// The weekly `hours` of the zone that share time with `span`, in order, joined where they meet. They are whole even where
-/// `span` cuts them; of hours that never end, a week on either side of it. Clocks that change count as in
+/// The weekly `hours` of the zone that share time with `span`, in order, joined where they meet. They are whole even
+/// where `span` cuts them; of hours that never end, a week on either side of it. Clocks that change count as in
 /// [`outside_hours`].
 ///
 /// # Errors
@@ -196,7 +196,8 @@ fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {
     on_clock(day, 0, zone)
 }
 
-/// When the clocks of `zone` first show `minute` of `day`, or have jumped over it; minute 1440 is the next day's midnight.
+/// When the clocks of `zone` first show `minute` of `day`, or have jumped over it; minute 1440 is the next day's
+/// midnight.
 fn on_clock(day: Date, minute: u16, zone: &TimeZone) -> Option<Timestamp> {
     let (hour, rest) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
     let local = match Time::new(hour, rest, 0, 0) {
@@ -407,8 +408,8 @@ mod tests {
         }
     }
 
-    /// For every minute of `span`, whether `hours` are open in it, read off the clocks instant by instant: they open when the
-    /// clocks of a day first show their beginning or a later time, and close when they first show their end.
+    /// For every minute of `span`, whether `hours` are open in it, read off the clocks instant by instant: they open
+    /// when the clocks of a day first show their beginning or a later time, and close when they first show their end.
     fn read_off(hours: &[ServiceHours], span: Span, zone_name: &str) -> Vec<bool> {
         const MINUTE_MS: i64 = 60_000;
         let zone = zone(zone_name).unwrap();

@@ -9,8 +9,8 @@ use nines_shared::time::Span;
 use super::calendar::{self, CalendarError};
 use crate::definition::Maintenance;
 
-/// What `announced`, which counts in `counts`, excludes of `window`: itself, or those of its weekly occurrences that share
-/// time with `window`. They are cut to `counts`, and not to `window`.
+/// What `announced`, which counts in `counts`, excludes of `window`: itself, or those of its weekly occurrences that
+/// share time with `window`. They are cut to `counts`, and not to `window`.
 ///
 /// # Errors
 /// [`CalendarError::Zone`] where the rule's zone is none.

@@ -1,5 +1,5 @@
-//! The last minutes of a service's timeline, added up: what windows that move with the present are made of, so that none
-//! of them reads days of samples again and again.
+//! The last minutes of a service's timeline, added up: what windows that move with the present are made of, so that
+//! none of them reads days of samples again and again.
 //!
 //! Only whole minutes are here. A minute may be told anew as late samples change it; the newest telling holds.
 
@@ -41,7 +41,8 @@ struct Minute {
 }
 
 impl Minutes {
-    /// Takes over the whole minutes of what was assessed, which ends at the present. Minutes that do not adjoin are forgotten.
+    /// Takes over the whole minutes of what was assessed, which ends at the present. Minutes that do not adjoin are
+    /// forgotten.
     pub fn absorb(&mut self, seen: &ServiceAssessment) {
         let (from, to) = (minute_from(seen.window.from), minute_at(seen.window.to));
         if to <= from {

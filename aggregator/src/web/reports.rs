@@ -1,6 +1,6 @@
 //! `/report/CUSTOMER/2026-10`, and with the ending `.json`, `.pdf`, `.md` or `.csv`: the report of a month, in the
-//! report's own renderings. `2026-10.days.csv` is the table of that name, `2026-10-r1` a frozen revision. The page tells
-//! beside the report what is due, which revisions there are, and in which other forms it comes.
+//! report's own renderings. `2026-10.days.csv` is the table of that name, `2026-10-r1` a frozen revision. The page
+//! tells beside the report what is due, which revisions there are, and in which other forms it comes.
 //!
 //! A report reads a whole month, so one is built at a time and whoever comes meanwhile waits a little: a crowd
 //! can't take the machine from the probes.

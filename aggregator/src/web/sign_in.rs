@@ -1,9 +1,9 @@
 //! Who may act: people of the fleet file, by their token. The API takes it with every request; the page takes it once
 //! and gives a cookie for [`SESSION`].
 //!
-//! Sessions are in memory and end with the process. A cookie is a random number that means nothing by itself; what is kept of it is
-//! its digest. Tokens are compared by their digests, all of them, in constant time. Whoever guesses is slowed down by address; behind
-//! a reverse proxy that is everybody's.
+//! Sessions are in memory and end with the process. A cookie is a random number that means nothing by itself; what is
+//! kept of it is its digest. Tokens are compared by their digests, all of them, in constant time. Whoever guesses is
+//! slowed down by address; behind a reverse proxy that is everybody's.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -167,8 +167,8 @@ pub(super) fn set_cookie(fleet: &Fleet, secret: Option<&str>) -> String {
     format!("{NAME}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Whether a browser says that a page of ours sent this. SameSite keeps the cookie from other sites; this keeps it from other
-/// origins of the same site, and from browsers that say nothing at all.
+/// Whether a browser says that a page of ours sent this. SameSite keeps the cookie from other sites; this keeps it from
+/// other origins of the same site, and from browsers that say nothing at all.
 pub(super) fn is_from_our_page(fleet: &Fleet, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {

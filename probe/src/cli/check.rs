@@ -1,8 +1,8 @@
 //! `nines-probe check`: one check now, or many times, drawn as a waterfall of its phases or printed as JSON.
 //!
-//! Owns the command line's way to a [`Check`] and what is told of it; [`look`] is what `nines check` shares. A target that
-//! the operator names here may lie anywhere; with `--from` the probe's own file has the last word. Nothing is stored or
-//! shipped.
+//! Owns the command line's way to a [`Check`] and what is told of it; [`look`] is what `nines check` shares. A target
+//! that the operator names here may lie anywhere; with `--from` the probe's own file has the last word. Nothing is
+//! stored or shipped.
 
 mod flags;
 mod from;

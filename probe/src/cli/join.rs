@@ -29,10 +29,12 @@ pub struct Args {
     /// The probe's file; written where there is none [default: /etc/nines/probe.toml for root, else probe.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory for key, certificate and spool [default: the file's, else /var/lib/nines-probe for root, else beside the file]
+    /// Directory for key, certificate and spool [default: the file's, else /var/lib/nines-probe for root, else beside
+    /// the file]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Who should always answer, such as dns://192.0.2.53 or tcp://192.0.2.1:443; several times for several. Put into the file
+    /// Who should always answer, such as dns://192.0.2.53 or tcp://192.0.2.1:443; several times for several. Put into
+    /// the file
     #[arg(long = "canary", value_name = "CANARY")]
     pub canaries: Vec<Canary>,
     /// Whom targets can write to: a page or a mailbox. Put into the file

@@ -12,7 +12,8 @@ pub struct Options {
     /// How log lines are written to stderr
     #[arg(long = "log-format", global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
-    /// Which log lines: a level, or levels by room such as info,nines_probe::uplink=debug [default: info for run, else warn]
+    /// Which log lines: a level, or levels by room such as info,nines_probe::uplink=debug [default: info for run, else
+    /// warn]
     #[arg(long = "log", global = true, value_name = "FILTER", env = "NINES_LOG")]
     pub filter: Option<String>,
 }

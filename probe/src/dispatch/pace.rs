@@ -1,5 +1,5 @@
-//! PURE: which checks of an assignment this machine refuses, since they would ask one target too often; and which looks,
-//! since they come too thick.
+//! PURE: which checks of an assignment this machine refuses, since they would ask one target too often; and which
+//! looks, since they come too thick.
 //!
 //! The probe's own file has the last word: an aggregator that was stolen, or that somebody made a slip in, can't turn
 //! its probes on a stranger. A refused check's slots are told as `inconclusive: too_often`; none is skipped in

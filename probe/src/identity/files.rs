@@ -16,8 +16,8 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(directory)
 }
 
-/// Opens `path` to write to it, and makes it for its owner alone where it is not there: then it is whose the folder is, also
-/// where root makes it. What is there stays whose it is, since a name in somebody else's folder may lead anywhere.
+/// Opens `path` to write to it, and makes it for its owner alone where it is not there: then it is whose the folder is,
+/// also where root makes it. What is there stays whose it is, since a name in somebody else's folder may lead anywhere.
 ///
 /// # Errors
 /// What the system says.
@@ -33,8 +33,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Gives `file`, which was just made, to whoever owns `folder`, where root has made it in a folder of somebody else: the
-/// service that lives there has a user of its own, and nobody else would let it read.
+/// Gives `file`, which was just made, to whoever owns `folder`, where root has made it in a folder of somebody else:
+/// the service that lives there has a user of its own, and nobody else would let it read.
 fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
     let (made, folder) = (file.metadata()?, fs::metadata(folder)?);
     if made.uid() != ROOT || folder.uid() == ROOT {
@@ -43,7 +43,8 @@ fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
     fchown(file, Some(folder.uid()), Some(folder.gid()))
 }
 
-/// Puts `content` into `path`, readable by its owner alone, who is whose the folder is: written beside it, synced, renamed.
+/// Puts `content` into `path`, readable by its owner alone, who is whose the folder is: written beside it, synced,
+/// renamed.
 ///
 /// # Errors
 /// What the system says; `path` then holds what it held before.

@@ -155,8 +155,8 @@ fn life(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     Some((at(validity.not_before).plus_ms(BACKDATED_MS), at(validity.not_after)))
 }
 
-/// The probe (CN) and region (OU) that `certificate` is for, as both sides read it; `None` where it does not name exactly one
-/// of each.
+/// The probe (CN) and region (OU) that `certificate` is for, as both sides read it; `None` where it does not name
+/// exactly one of each.
 pub fn names(certificate: &CertificateDer<'_>) -> Option<(ProbeId, RegionId)> {
     let (_rest, parsed) = X509Certificate::from_der(certificate).ok()?;
     let probe = only(parsed.subject().iter_common_name())?.parse().ok()?;

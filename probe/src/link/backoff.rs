@@ -8,7 +8,8 @@ const FIRST_MS: u64 = 250;
 /// The ceiling of all waits, in ms.
 const MAX_MS: u64 = 30_000;
 
-/// The longest that we leave an aggregator alone because it says so, beside our own wait: it misses a probe after as long.
+/// The longest that we leave an aggregator alone because it says so, beside our own wait: it misses a probe after as
+/// long.
 pub const MAX_TOLD: Duration = Duration::from_secs(30);
 
 /// How often in a row it has failed.

@@ -1,4 +1,5 @@
-//! Which chain a target showed last: a sample that is `up` carries the chain only where its check has not told of it of late.
+//! Which chain a target showed last: a sample that is `up` carries the chain only where its check has not told of it of
+//! late.
 //!
 //! So the aggregator knows when certificates end and that they changed, and a check whose target shows what it
 //! always shows pays for a few bytes hashed. Lost with the process: then each chain is told once more.

@@ -38,7 +38,8 @@ pub(crate) const MAX_ADDRESSES: usize = 8;
 /// How long the other family's answer is waited for once one has come (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-/// The machine's own resolvers, as its configuration names them now: networks change beneath a probe that runs for months.
+/// The machine's own resolvers, as its configuration names them now: networks change beneath a probe that runs for
+/// months.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     configured: Configured,
@@ -164,8 +165,8 @@ pub(crate) struct Found<'a> {
 /// An answer that is still out while the other family's addresses are already tried.
 pub(crate) type Late<'a> = Pin<&'a mut (dyn Future<Output = Answer> + Send)>;
 
-/// Enough of the answers that `family` wants to begin with (RFC 8305 §3): the IPv6 one where it has addresses, else both, or
-/// the IPv4 one once the other is [`RESOLUTION_DELAY`] later than it. A server that drops one type's
+/// Enough of the answers that `family` wants to begin with (RFC 8305 §3): the IPv6 one where it has addresses, else
+/// both, or the IPv4 one once the other is [`RESOLUTION_DELAY`] later than it. A server that drops one type's
 /// questions does not stop anybody's browser either.
 pub(crate) async fn enough<'a, A, B>(
     family: Family,

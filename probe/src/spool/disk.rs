@@ -132,7 +132,8 @@ impl Disk {
         Ok(Load { rows, behind })
     }
 
-    /// The rows at one end of the queue, from there on, within the limits; and the first that has no room, if one has none.
+    /// The rows at one end of the queue, from there on, within the limits; and the first that has no room, if one has
+    /// none.
     fn some_from(
         &self,
         order: &str,

@@ -5,8 +5,8 @@ use nines_shared::sample::Reason;
 
 use super::Look;
 
-/// What to try next where a check ends with a reason. `{host}`, `{address}` and `{port}` are those of the target as far as
-/// they are known.
+/// What to try next where a check ends with a reason. `{host}`, `{address}` and `{port}` are those of the target as far
+/// as they are known.
 const NEXT: &[(Reason, &str)] = &[
     (Reason::Slow, "the longest bar says where; `--repeat 20` says whether it stays so"),
     (Reason::DnsNxdomain, "check the spelling of {host}, then its zone and whether the domain is still registered"),

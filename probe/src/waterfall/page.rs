@@ -1,7 +1,8 @@
 //! PURE: lines of styled text on paper of some width.
 //!
-//! Owns the only way onto the paper: whatever is written is cleaned here, character by character, so that nothing that a
-//! target said can draw, whoever forgets what. What is too long is folded between words, or cut where it must stay a line.
+//! Owns the only way onto the paper: whatever is written is cleaned here, character by character, so that nothing that
+//! a target said can draw, whoever forgets what. What is too long is folded between words, or cut where it must stay a
+//! line.
 
 use std::fmt::{Display, Write as _};
 

@@ -65,8 +65,8 @@ impl Paper {
     }
 }
 
-/// Whether the first of `locales` that says anything (`LC_ALL`, `LC_CTYPE`, `LANG`, in this order) is for more than ASCII.
-/// Where none does, a terminal of today is taken to be.
+/// Whether the first of `locales` that says anything (`LC_ALL`, `LC_CTYPE`, `LANG`, in this order) is for more than
+/// ASCII. Where none does, a terminal of today is taken to be.
 pub fn is_unicode(locales: impl IntoIterator<Item = String>) -> bool {
     let said = locales.into_iter().find(|locale| !locale.is_empty());
     said.is_none_or(|locale| {

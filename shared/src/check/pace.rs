@@ -2,8 +2,8 @@
 //!
 //! What counts is what checks do at their worst: while a target fails, every region asks it every `recheck`, with all
 //! retries. A target is a host and a port as checks name them. Not counted is what only an answer shows: where
-//! redirects lead, which servers speak for a zone, which names share an address. The aggregator's asks are in no assignment:
-//! it makes one a second and target at most, and the probe counts each as it begins.
+//! redirects lead, which servers speak for a zone, which names share an address. The aggregator's asks are in no
+//! assignment: it makes one a second and target at most, and the probe counts each as it begins.
 
 use url::Host;
 

@@ -1,5 +1,5 @@
-//! What a target said and showed: kept beside a sample that is not `up`, for whoever has to find the cause. A sample that is
-//! `up` has its chain of certificates alone, and that only where its check has not told of it of late.
+//! What a target said and showed: kept beside a sample that is not `up`, for whoever has to find the cause. A sample
+//! that is `up` has its chain of certificates alone, and that only where its check has not told of it of late.
 
 mod texts;
 

@@ -8,8 +8,8 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use super::MAX_UNREAD;
 use crate::id::CheckId;
 
-/// The first [`MAX_UNREAD`] of them. What follows is passed over: a list that packs into next to nothing must not become
-/// one that fills the memory.
+/// The first [`MAX_UNREAD`] of them. What follows is passed over: a list that packs into next to nothing must not
+/// become one that fills the memory.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CheckId>, D::Error> {
     deserializer.deserialize_seq(First)
 }

@@ -1,7 +1,8 @@
-//! The aggregator of a simulated world: the real store, ingest, evaluator, plan of letters and reports, without sockets.
+//! The aggregator of a simulated world: the real store, ingest, evaluator, plan of letters and reports, without
+//! sockets.
 //!
-//! Everything that happens to it is an [`Act`] at an instant of its own clock, and it does nothing by itself. So a journal
-//! of acts is all that a second aggregator needs to become the same (INV-7). A kill leaves what the file holds
+//! Everything that happens to it is an [`Act`] at an instant of its own clock, and it does nothing by itself. So a
+//! journal of acts is all that a second aggregator needs to become the same (INV-7). A kill leaves what the file holds
 //! behind any commit; the next life begins from that.
 
 use std::path::PathBuf;
@@ -170,8 +171,8 @@ impl Aggregator {
         self.act(entry)
     }
 
-    /// `kill -9`: the next life begins from what the file holds after any commit of the last act, or before its first; `die`
-    /// draws one of so many. Says whether all of the last act is there.
+    /// `kill -9`: the next life begins from what the file holds after any commit of the last act, or before its first;
+    /// `die` draws one of so many. Says whether all of the last act is there.
     pub fn kill(&mut self, mut die: impl FnMut(usize) -> usize) -> bool {
         let cuts = Commits::of(&self.path).cuts_since(&self.before);
         let cut = cuts.get(die(cuts.len() + 1)).copied();

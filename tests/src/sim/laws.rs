@@ -1,5 +1,5 @@
-//! The laws that hold after every run, whatever struck: INV-1 to INV-8 of `docs/ARCHITECTURE.md`, each a function of its
-//! own, from the world's own books and by arithmetic that shares nothing with what it judges.
+//! The laws that hold after every run, whatever struck: INV-1 to INV-8 of `docs/ARCHITECTURE.md`, each a function of
+//! its own, from the world's own books and by arithmetic that shares nothing with what it judges.
 //!
 //! A law answers in words what broke it: the story of the run leads there.
 
@@ -113,8 +113,8 @@ pub fn inv_1_2_after_a_start(world: &World) -> Law {
     inv_2_what_was_acknowledged_is_stored(world)
 }
 
-/// INV-3: the same batches in another order, some of them twice, give the same content; and of two samples with one identity
-/// the one that is owed is there.
+/// INV-3: the same batches in another order, some of them twice, give the same content; and of two samples with one
+/// identity the one that is owed is there.
 fn inv_3_any_order_of_arrival_gives_the_same_store(world: &World) -> Law {
     let here = world.aggregator.read(samples::content_digest);
     let journal = &world.ledger.journal;
@@ -148,7 +148,8 @@ fn inv_3_any_order_of_arrival_gives_the_same_store(world: &World) -> Law {
     }
 }
 
-/// INV-7: another aggregator to which the same things happen has the same incidents, letters and reports, byte for byte.
+/// INV-7: another aggregator to which the same things happen has the same incidents, letters and reports, byte for
+/// byte.
 fn inv_7_a_replay_of_the_journal_says_the_same(world: &World) -> Law {
     let mut again = Aggregator::new(&world.plan.fleets, &world.peers, world.plan.life.from);
     for entry in &world.ledger.journal {

@@ -40,8 +40,8 @@ pub struct Plan {
     pub probes: Vec<usize>,
     /// How many samples a spool holds.
     pub spool: usize,
-    /// Nothing strikes that keeps a probe from seeing the truth or delivering it in the end, and no outage is too short to
-    /// be seen: then the bounds of each outage hold the truth.
+    /// Nothing strikes that keeps a probe from seeing the truth or delivering it in the end, and no outage is too short
+    /// to be seen: then the bounds of each outage hold the truth.
     pub fair: bool,
     /// The fleet files, the first in force from the beginning.
     pub fleets: Vec<Arc<Fleet>>,
@@ -172,7 +172,8 @@ impl Plan {
             // Fewer than a quorum lie: always the same one.
             15 | 16 => Fault::Liar(0),
             17 | 23 | 24 => Fault::ProbeClock(probe, off_ms),
-            // Never past the end of a month and what is waited for then: that is a row of its own in docs/RELIABILITY.md.
+            // Never past the end of a month and what is waited for then: that is a row of its own in
+            // docs/RELIABILITY.md.
             18 => Fault::AggregatorClock(off_ms.clamp(-HOUR_MS, HOUR_MS)),
             19 => Fault::Local(self.probes[probe]),
             20 => Fault::Reloaded,
@@ -214,8 +215,8 @@ impl Plan {
         }
     }
 
-    /// Of two probes in one region one is cut off before the month ends, and comes back when it is closed: the other was
-    /// heard past its end.
+    /// Of two probes in one region one is cut off before the month ends, and comes back when it is closed: the other
+    /// was heard past its end.
     fn stay_away_over_the_end_of_the_month(&mut self, dice: &mut Dice) {
         let twin = self.probes.len() - 1;
         if self.regions <= twin && dice.happens(70) {

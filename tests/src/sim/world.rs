@@ -1,7 +1,8 @@
 //! The world: hosts, lines and people under one clock, on which events happen one after the other.
 //!
-//! Nothing here waits. An event happens at an instant of true time and may note others for later; hosts have wall clocks
-//! of their own that may be off. All chance comes from the dice of the plan's seed, so a world can be lived again.
+//! Nothing here waits. An event happens at an instant of true time and may note others for later; hosts have wall
+//! clocks of their own that may be off. All chance comes from the dice of the plan's seed, so a world can be lived
+//! again.
 
 mod line;
 mod look;

@@ -140,7 +140,8 @@ fn fault_31_a_database_with_a_page_turned_is_not_served_where_it_is_small_and_sa
     assert!(!fleet.run(&["status", "--config", "nines.toml"]).contains("damaged"));
 }
 
-/// Turns a byte of the first page of a table or an index of `database`: the one that says how many entries the page has.
+/// Turns a byte of the first page of a table or an index of `database`: the one that says how many entries the page
+/// has.
 fn turn_page(database: &Path, of: &str) {
     let connection = rusqlite::Connection::open(database).expect("a database is there");
     let sql = "SELECT (rootpage - 1) * (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";

@@ -1,8 +1,9 @@
 //! Alertmanager: API v2. An incident is one alert there, told apart by its labels, which never change.
 //!
-//! Alertmanager takes an alert for resolved once its `endsAt` is past. Ours lies far ahead while an incident goes on, so it
-//! never resolves on its own; the letter that tells of the end sets it to the end. What people read is in the annotations.
-//! They go on to channels that we do not know, so that signs which some of them take for markup are replaced.
+//! Alertmanager takes an alert for resolved once its `endsAt` is past. Ours lies far ahead while an incident goes on,
+//! so it never resolves on its own; the letter that tells of the end sets it to the end. What people read is in the
+//! annotations. They go on to channels that we do not know, so that signs which some of them take for markup are
+//! replaced.
 
 use nines_shared::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -65,8 +66,8 @@ pub(super) fn payload(message: &Message, text: &Text, written_at: Timestamp) -> 
     alert
 }
 
-/// What Alertmanager tells alerts apart by, groups and routes by: ids and codes of ours, the same for an incident's whole life.
-/// So the severity is the kind's, and not that of one letter.
+/// What Alertmanager tells alerts apart by, groups and routes by: ids and codes of ours, the same for an incident's
+/// whole life. So the severity is the kind's, and not that of one letter.
 fn labels(message: &Message) -> Map<String, Value> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.code() == message.kind);
     let severity = match (kind, message.incident.is_some()) {

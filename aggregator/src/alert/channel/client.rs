@@ -1,5 +1,5 @@
-//! What all channels dial with: connections to addresses that the fleet file allows, and over them one HTTP request under
-//! one deadline.
+//! What all channels dial with: connections to addresses that the fleet file allows, and over them one HTTP request
+//! under one deadline.
 //!
 //! The name is resolved once and the address that was judged is the address that is connected to, so a name that
 //! changes its mind in between gains nothing. It follows no redirect, reads no more of an answer than

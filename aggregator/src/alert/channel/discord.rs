@@ -1,8 +1,8 @@
 //! Discord: a message by a webhook, its first line as content, the facts as an embed.
 //!
-//! `allowed_mentions` is empty, so nobody is ever called, whatever a text says; and what could be markup is escaped. With
-//! `wait=true` Discord answers with the message once it is stored, which is the acceptance. Above its limits it answers 429
-//! with `retry_after` in JSON.
+//! `allowed_mentions` is empty, so nobody is ever called, whatever a text says; and what could be markup is escaped.
+//! With `wait=true` Discord answers with the message once it is stored, which is the acceptance. Above its limits it
+//! answers 429 with `retry_after` in JSON.
 
 use nines_shared::secret::Secret;
 use nines_shared::time::Timestamp;

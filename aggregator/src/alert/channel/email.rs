@@ -1,8 +1,8 @@
 //! Mail: one message a letter, as text and as HTML, over TLS.
 //!
-//! All mails of one incident and channel name one root (`References`), so that they make one thread; the key of the letter is
-//! in `Message-ID`, so that one that is sent again is known to be the same. Headers are written by `lettre`, which encodes
-//! whatever is no plain ASCII; what a target said is one clean line before it comes there.
+//! All mails of one incident and channel name one root (`References`), so that they make one thread; the key of the
+//! letter is in `Message-ID`, so that one that is sent again is known to be the same. Headers are written by `lettre`,
+//! which encodes whatever is no plain ASCII; what a target said is one clean line before it comes there.
 
 pub(super) mod page;
 mod smtp;
@@ -23,8 +23,8 @@ use crate::incident::Event;
 /// The longest subject, in UTF-16 units: what mail programs show.
 const MAX_SUBJECT: usize = 200;
 
-/// Hands `told` to the server of `email`. An acceptance is its 2xx to the whole message, for at least one of those that it is
-/// for; the others are logged.
+/// Hands `told` to the server of `email`. An acceptance is its 2xx to the whole message, for at least one of those that
+/// it is for; the others are logged.
 ///
 /// # Errors
 /// [`Refused`] for anything else.

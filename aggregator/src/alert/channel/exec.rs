@@ -1,8 +1,8 @@
 //! A program of this machine: the body on its standard input, nothing on its command line that a target said.
 //!
-//! No shell reads the command. Of our environment it gets `PATH` alone, and `NINES_…` beside it. It runs in a process group
-//! of its own, which is killed when its time is up and when it has ended: it leaves nothing behind. Exit code 0 is an
-//! acceptance, and nothing else is; of what it says on standard error the beginning is told.
+//! No shell reads the command. Of our environment it gets `PATH` alone, and `NINES_…` beside it. It runs in a process
+//! group of its own, which is killed when its time is up and when it has ended: it leaves nothing behind. Exit code 0
+//! is an acceptance, and nothing else is; of what it says on standard error the beginning is told.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -75,9 +75,9 @@ impl Drop for Group {
     }
 }
 
-/// Feeds the body in, drains both outputs, and gives the beginning of what was said on standard error, for a message. A pipe
-/// that closes early is the program's choice: its exit code decides. The threads are nobody's to wait for: a program that left
-/// its group behind may hold a pipe for as long as it lives.
+/// Feeds the body in, drains both outputs, and gives the beginning of what was said on standard error, for a message. A
+/// pipe that closes early is the program's choice: its exit code decides. The threads are nobody's to wait for: a
+/// program that left its group behind may hold a pipe for as long as it lives.
 fn pipes(child: &mut Child, body: String) -> oneshot::Receiver<String> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (tell, told) = oneshot::channel();

@@ -17,7 +17,8 @@ const MIN_BYTES: usize = 6;
 pub(super) struct Hidden(Vec<String>);
 
 impl Hidden {
-    /// The secret that `name` names, as it is now: it is read at every attempt, so that a new one counts without a restart.
+    /// The secret that `name` names, as it is now: it is read at every attempt, so that a new one counts without a
+    /// restart.
     pub(super) fn read(&mut self, name: &Secret) -> Result<String, Refused> {
         let value = secret_values::read(name);
         let value = value.map_err(|error| Refused::because(format!("the channel's secret can't be had: {error}")))?;

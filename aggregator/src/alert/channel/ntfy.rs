@@ -1,5 +1,5 @@
-//! ntfy: a notification to a topic, published as JSON, so that no text becomes a header. Plain text: Markdown is not asked
-//! for.
+//! ntfy: a notification to a topic, published as JSON, so that no text becomes a header. Plain text: Markdown is not
+//! asked for.
 
 use nines_shared::time::Timestamp;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! PagerDuty: Events API v2. An incident is one alert there, named by its id (`dedup_key`): triggered, acknowledged, resolved.
+//! PagerDuty: Events API v2. An incident is one alert there, named by its id (`dedup_key`): triggered, acknowledged,
+//! resolved.
 //!
 //! Triggering what is triggered already adds to its log and pages nobody again; resolving what is not known there does
 //! nothing. Reports are change events, which page nobody.

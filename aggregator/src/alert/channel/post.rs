@@ -45,8 +45,8 @@ impl<'a> Post<'a> {
         Self { url, ca_pem: None, headers: Vec::new(), body, whose: Whose::Service, hidden }
     }
 
-    /// Sends it. Any 2xx is an answer that is handed on, and nothing else is; redirects are not followed, or a stranger could
-    /// be handed what was meant for another.
+    /// Sends it. Any 2xx is an answer that is handed on, and nothing else is; redirects are not followed, or a stranger
+    /// could be handed what was meant for another.
     ///
     /// # Errors
     /// [`Refused`], without the secrets of `hidden`.

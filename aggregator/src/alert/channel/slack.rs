@@ -1,8 +1,8 @@
 //! Slack: a message by an incoming webhook.
 //!
-//! The text goes in a `rich_text` block, whose texts Slack parses for nothing: no markup, no links, no mentions. The line
-//! that phones show (`text`) is markup and escaped. Slack takes one message a second and channel and answers 429 with
-//! `Retry-After` above that. It has no key against repetition: a letter that is sent again is seen again.
+//! The text goes in a `rich_text` block, whose texts Slack parses for nothing: no markup, no links, no mentions. The
+//! line that phones show (`text`) is markup and escaped. Slack takes one message a second and channel and answers 429
+//! with `Retry-After` above that. It has no key against repetition: a letter that is sent again is seen again.
 
 use nines_shared::secret::Secret;
 use nines_shared::time::Timestamp;
@@ -51,8 +51,8 @@ pub(super) fn payload(text: &Text) -> Value {
     })
 }
 
-/// As Slack wants its control characters; with them go links and mentions (`<!channel>`, `<@U1>`). A space without width
-/// after what begins emphasis lets it begin none.
+/// As Slack wants its control characters; with them go links and mentions (`<!channel>`, `<@U1>`). A space without
+/// width after what begins emphasis lets it begin none.
 fn escaped(c: char, out: &mut String) {
     match c {
         '&' => out.push_str("&amp;"),

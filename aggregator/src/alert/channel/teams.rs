@@ -1,8 +1,8 @@
 //! Microsoft Teams: an Adaptive Card to a workflow that posts what its webhook receives.
 //!
-//! Every text is a `TextRun`, which takes no Markdown; a `TextBlock` or a fact would. A mention needs an entity beside the
-//! text, and there is none. A workflow answers 202 before it has posted: what it does with the card is seen in its runs
-//! only. A card is at most 28 KB, and ours is far below.
+//! Every text is a `TextRun`, which takes no Markdown; a `TextBlock` or a fact would. A mention needs an entity beside
+//! the text, and there is none. A workflow answers 202 before it has posted: what it does with the card is seen in its
+//! runs only. A card is at most 28 KB, and ours is far below.
 
 use nines_shared::secret::Secret;
 use nines_shared::time::Timestamp;

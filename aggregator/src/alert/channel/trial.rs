@@ -1,5 +1,5 @@
-//! A trial of a channel: an opening and its end, marked as a test, by the very code that delivers alerts. Nothing is written
-//! down and no incident is made.
+//! A trial of a channel: an opening and its end, marked as a test, by the very code that delivers alerts. Nothing is
+//! written down and no incident is made.
 
 use std::sync::Arc;
 

@@ -426,8 +426,8 @@ async fn a_letter_to_a_channel_that_is_not_in_the_file_any_more_is_given_up_at_o
     assert!(told.contains("the fleet file has no channel channel-0"), "{told}");
 }
 
-/// Killed again and again, wherever it happens to be (faults 38 and 39): what was written comes at least once, under its
-/// own key, in order for each incident, and never resolved before opened.
+/// Killed again and again, wherever it happens to be (faults 38 and 39): what was written comes at least once, under
+/// its own key, in order for each incident, and never resolved before opened.
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_6_whenever_the_loop_is_killed_nothing_is_lost_and_the_order_holds() {
     const INCIDENTS: usize = 12;

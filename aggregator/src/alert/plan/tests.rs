@@ -112,7 +112,8 @@ impl Story {
         (plan.letters.iter().map(shown).collect(), plan.next_look.map(|next| next.since(START) / MINUTE))
     }
 
-    /// What is written from `minute` until nothing but waiting is left or the minute `until` comes; each letter is accepted.
+    /// What is written from `minute` until nothing but waiting is left or the minute `until` comes; each letter is
+    /// accepted.
     fn play(&mut self, until: i64) -> Vec<String> {
         let (mut written, mut minute) = (Vec::new(), 0);
         while minute < until {

@@ -1,4 +1,5 @@
-//! Incidents on a terminal: a table of many, one screen of one. Nothing here is a target's word but what was cleaned before.
+//! Incidents on a terminal: a table of many, one screen of one. Nothing here is a target's word but what was cleaned
+//! before.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,8 @@ use nines_shared::time::Timestamp;
 
 use crate::incident::evidence::{Glimpse, Sight};
 
-/// A line for each sample, and one for what differs; each with the words before it. Values are cleaned when they are kept.
+/// A line for each sample, and one for what differs; each with the words before it. Values are cleaned when they are
+/// kept.
 pub(super) fn lines(sights: &[Sight], shown: impl Fn(Timestamp) -> String) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for of_check in sights.chunk_by(|left, right| left.check == right.check) {

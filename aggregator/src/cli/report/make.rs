@@ -51,7 +51,8 @@ pub(super) struct Make {
     /// Of a report as CSV, which table [default: services]
     #[arg(long, value_enum, value_name = "TABLE", conflicts_with = "all_customers")]
     table: Option<Table>,
-    /// The file to write, with its signature beside it; - for stdout. With --format csv a folder, which gets every table
+    /// The file to write, with its signature beside it; - for stdout. With --format csv a folder, which gets every
+    /// table
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
 }

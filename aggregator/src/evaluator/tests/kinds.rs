@@ -266,7 +266,8 @@ async fn what_each_region_saw_before_and_after_is_kept_with_the_incident() {
     assert_eq!(read(&world).await, sights, "it outlives the samples");
 }
 
-/// A good sample of `region` at `second` that shows a certificate called `name`, which ends `days` days after the start.
+/// A good sample of `region` at `second` that shows a certificate called `name`, which ends `days` days after the
+/// start.
 fn showing(region: &str, second: i64, (name, days): (&str, i64)) -> Sample {
     let planned = planned(Span::new(at(second), at(second + 30)), &|_, _| Outcome::Up);
     let mut sample = planned.into_iter().find(|sample| sample.region.as_str() == region).unwrap();

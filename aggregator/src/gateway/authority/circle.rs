@@ -102,7 +102,8 @@ impl Circle {
         fingerprint(&self.oldest.certificate)
     }
 
-    /// `object`, JSON, with the signature of the one whom every probe knows: the one that signs the gateway's certificate.
+    /// `object`, JSON, with the signature of the one whom every probe knows: the one that signs the gateway's
+    /// certificate.
     ///
     /// # Errors
     /// [`AuthorityError::Certificate`] where it can't be signed.

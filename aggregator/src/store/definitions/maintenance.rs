@@ -129,8 +129,8 @@ pub fn add(tx: &Transaction<'_>, window: &Maintenance, by: &str, now: Timestamp)
     announce(tx, window, ("command", by), true, now)
 }
 
-/// Whether a window that is granted at `now` is granted afterwards. Who says "from now on" has a moment to say it. A rule
-/// never is: it does not reach back.
+/// Whether a window that is granted at `now` is granted afterwards. Who says "from now on" has a moment to say it. A
+/// rule never is: it does not reach back.
 pub fn is_afterwards(window: &Maintenance, now: Timestamp) -> bool {
     window.weekly.is_none() && window.span.from.plus_ms(MOMENT_MS) < now
 }
@@ -238,7 +238,8 @@ fn named(window: &Maintenance) -> String {
     }
 }
 
-/// `known` says whether the service was there before: then what has passed is excluded afterwards, or by a rule not at all.
+/// `known` says whether the service was there before: then what has passed is excluded afterwards, or by a rule not at
+/// all.
 fn announce(
     tx: &Transaction<'_>,
     window: &Maintenance,

@@ -1,9 +1,10 @@
 //! What the samples of a day come to: the digests that reports carry, and the days whose digests are kept.
 //!
 //! A *day* is a UTC day of one check and region. Its digest is the SHA-256 of the lines of its samples, as `nines
-//! export` writes them. A report's digest is that of a list of days ([`push_lines`]), so it is composed of what was worked
-//! out once. A day that is *sealed* has its digest in a table; a sample that is stored in such a day opens it again in the
-//! same transaction, and so does whoever changes or deletes a row by hand. So what is kept never differs from the rows.
+//! export` writes them. A report's digest is that of a list of days ([`push_lines`]), so it is composed of what was
+//! worked out once. A day that is *sealed* has its digest in a table; a sample that is stored in such a day opens it
+//! again in the same transaction, and so does whoever changes or deletes a row by hand. So what is kept never differs
+//! from the rows.
 
 use std::collections::BTreeSet;
 
@@ -146,8 +147,8 @@ impl Digesting {
     }
 }
 
-/// The list of days of the samples of `checks` (of all where it is not given) that are scheduled in `span`: each line goes
-/// to `each`, which ends it where it fails. Worked out from the rows, whatever is sealed.
+/// The list of days of the samples of `checks` (of all where it is not given) that are scheduled in `span`: each line
+/// goes to `each`, which ends it where it fails. Worked out from the rows, whatever is sealed.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`], and whatever `each` answers.
@@ -222,7 +223,8 @@ pub fn opened_again(conn: &Connection, limit: u32) -> Result<Vec<Open>, StoreErr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Works out what the rows of each of `days` come to, and keeps it. It has the writer, so that no sample comes in between.
+/// Works out what the rows of each of `days` come to, and keeps it. It has the writer, so that no sample comes in
+/// between.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`].

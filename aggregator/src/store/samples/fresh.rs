@@ -20,8 +20,8 @@ pub struct Fresh {
     pub started: Span,
 }
 
-/// The checks with samples that [`judged`] has not been told of, in order of their arrival. At most one a check, however
-/// many samples came, so that it is cheap after a long absence too.
+/// The checks with samples that [`judged`] has not been told of, in order of their arrival. At most one a check,
+/// however many samples came, so that it is cheap after a long absence too.
 ///
 /// # Errors
 /// What SQLite says.

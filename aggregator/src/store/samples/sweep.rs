@@ -78,8 +78,8 @@ impl Sweeping {
     }
 }
 
-/// Sweeps the samples of `check` that are scheduled in `span`, region by region in their order. Days that are sealed are
-/// not digested again, where `form` has days.
+/// Sweeps the samples of `check` that are scheduled in `span`, region by region in their order. Days that are sealed
+/// are not digested again, where `form` has days.
 ///
 /// # Errors
 /// What SQLite says, [`StoreError::Unreadable`].

@@ -1,4 +1,5 @@
-//! What the command line says of the question: the habits of curl, dig and openssl, each with the targets that it goes with.
+//! What the command line says of the question: the habits of curl, dig and openssl, each with the targets that it goes
+//! with.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `--from CONFIG CHECK`: a check of this probe's own, run once as the probe would run it.
 //!
-//! The check comes from the assignment that the agent keeps in its state directory, the place to look from and what may be
-//! contacted from the probe's own file (INV-10).
+//! The check comes from the assignment that the agent keeps in its state directory, the place to look from and what may
+//! be contacted from the probe's own file (INV-10).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ const MAX_NAMED: usize = 10;
 /// The check `id` of the probe whose file is `config`, where it looks from, and the secrets that it has.
 ///
 /// # Errors
-/// [`Failure`]: no such check (64), the state can't be read (74), the file is wrong or the probe has no assignment (78).
+/// [`Failure`]: no such check (64), the state can't be read (74), the file is wrong or the probe has no assignment
+/// (78).
 pub(super) fn check_of(config: &Path, id: &str) -> Result<(Check, Vantage, Arc<Secrets>), Failure> {
     let settings = probe_file::read(config).map_err(|error| refusal(config, id, &error))?;
     let work = assignment::kept(&settings.state).map_err(|error| match &error {

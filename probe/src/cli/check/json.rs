@@ -1,5 +1,5 @@
-//! What was seen as JSON: the keys of a sample, and a few more. `docs/CHECK.md` says what each means; keys are added, never
-//! changed.
+//! What was seen as JSON: the keys of a sample, and a few more. `docs/CHECK.md` says what each means; keys are added,
+//! never changed.
 
 use nines_shared::check::Check;
 use nines_shared::id::CheckId;

@@ -52,8 +52,8 @@ fn kind_of(target: &str) -> Result<(Kind, String), String> {
     }
 }
 
-/// Whether `target` is a host as it is typed without a scheme: with a dot, an address, or localhost; then perhaps a port
-/// and a path.
+/// Whether `target` is a host as it is typed without a scheme: with a dot, an address, or localhost; then perhaps a
+/// port and a path.
 fn is_bare(target: &str) -> bool {
     let authority = target.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {

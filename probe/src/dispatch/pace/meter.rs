@@ -1,9 +1,9 @@
 //! PURE: how often each target has been asked of late, and whether it may be asked now.
 //!
-//! What an assignment amounts to in a day says nothing of how it falls: slots can be made to fall together, and asks are in
-//! no assignment. So every look is counted as it begins, by the generic cell rate algorithm (ITU-T I.371): a target
-//! earns one request every `least_ms`, and owes at most [`BURST`] of them. What the probe owes a target outlives the
-//! assignment, or two that alternate would ask twice as often.
+//! What an assignment amounts to in a day says nothing of how it falls: slots can be made to fall together, and asks
+//! are in no assignment. So every look is counted as it begins, by the generic cell rate algorithm (ITU-T I.371): a
+//! target earns one request every `least_ms`, and owes at most [`BURST`] of them. What the probe owes a target outlives
+//! the assignment, or two that alternate would ask twice as often.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use nines_shared::check::{Check, Pace};
 use nines_shared::duration::Shown;
 use nines_shared::id::CheckId;
 
-/// How many requests may come before their time. Phases are spread by chance: of n checks that take up all that a target is
-/// let, hardly ever more than 2·√n are ahead of their time (Kolmogorov's distribution of the largest deviation), so 10,000
-/// have room.
+/// How many requests may come before their time. Phases are spread by chance: of n checks that take up all that a
+/// target is let, hardly ever more than 2·√n are ahead of their time (Kolmogorov's distribution of the largest
+/// deviation), so 10,000 have room.
 pub(super) const BURST: i64 = 256;
 /// How many of them asks may take up; the rest is left to slots, which are owed.
 const BURST_OF_ASKS: i64 = BURST / 2;

@@ -45,8 +45,8 @@ impl Resolver {
             && asks_the_machine(question)
     }
 
-    /// `failure`; or where one of our resolvers turns out to be unfit, our own. Any of them may have been asked. Takes at
-    /// most [`RESOLVER_TIMEOUT`].
+    /// `failure`; or where one of our resolvers turns out to be unfit, our own. Any of them may have been asked. Takes
+    /// at most [`RESOLVER_TIMEOUT`].
     pub(in super::super) async fn or_to_blame(&self, failure: Failure) -> Failure {
         let mut asked = JoinSet::new();
         for server in self.servers() {

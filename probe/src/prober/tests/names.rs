@@ -70,7 +70,8 @@ async fn an_address_in_ipv6_clothes_is_judged_by_what_it_wears_beneath() {
     assert_eq!(verdict(&seen), ours(Reason::AddressForbidden, Phase::Resolve), "{seen:?}");
 }
 
-/// A resolver that answers the root's question with `root` and every other with `code`; with nothing where that is `None`.
+/// A resolver that answers the root's question with `root` and every other with `code`; with nothing where that is
+/// `None`.
 async fn answering(root: Option<ResponseCode>, code: Option<ResponseCode>) -> Prober {
     let answer = move |question: &Message| {
         let code = if question.queries[0].name.is_root() { root } else { code };

@@ -1,5 +1,5 @@
-//! Nothing that a target wrote can draw: every text of the evidence is filled with what terminals obey, found by walking
-//! its JSON, so that a field that is added later is filled too.
+//! Nothing that a target wrote can draw: every text of the evidence is filled with what terminals obey, found by
+//! walking its JSON, so that a field that is added later is filled too.
 
 use super::super::runs::{Drawing, Tally};
 use super::*;
@@ -39,7 +39,8 @@ fn is_format(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Puts `text` into every string of `value` that can take it: what the form of the evidence does not let through is left.
+/// Puts `text` into every string of `value` that can take it: what the form of the evidence does not let through is
+/// left.
 fn fill(evidence: &mut Value, path: &mut Vec<String>, text: &str, filled: &mut usize) {
     let here = at(evidence, path).clone();
     let below: Vec<String> = match &here {

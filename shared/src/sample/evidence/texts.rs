@@ -1,5 +1,5 @@
-//! Every text of evidence, made safe to print. A probe does so before it spools; whoever takes evidence from a probe does
-//! not rely on it.
+//! Every text of evidence, made safe to print. A probe does so before it spools; whoever takes evidence from a probe
+//! does not rely on it.
 
 use super::{
     Certificate, DnsEvidence, DnsServerEvidence, DnssecEvidence, Evidence, ExpectationEvidence, Hop, OcspEvidence,

@@ -27,8 +27,8 @@ pub fn inv_6_one_open(open: &[Incident]) -> Law {
     }
 }
 
-/// A change and its letters were committed together: after a kill, whatever is on record as told has its letters, or says
-/// why it has none.
+/// A change and its letters were committed together: after a kill, whatever is on record as told has its letters, or
+/// says why it has none.
 ///
 /// # Errors
 /// Which has not.

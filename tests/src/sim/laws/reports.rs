@@ -34,8 +34,8 @@ pub(super) fn testimony(aggregator: &Aggregator) -> String {
     text
 }
 
-/// INV-8: a report that was frozen is what it was, to the byte; nothing is left that a restatement would take in; and no
-/// figure in it is above the true one.
+/// INV-8: a report that was frozen is what it was, to the byte; nothing is left that a restatement would take in; and
+/// no figure in it is above the true one.
 pub(super) fn inv_8_frozen_reports_stay_and_no_percentage_is_rounded_up(world: &World) -> Law {
     for (kept, text) in &world.ledger.kept {
         let found = world.aggregator.read(|conn| reports::find(conn, &kept.customer, &kept.month, Some(kept.revision)));

@@ -15,8 +15,8 @@ use super::spans::union;
 use crate::sim::plan::{Fault, TIMEOUT_MS};
 use crate::sim::world::{POLL_MS, World};
 
-/// Within this time after somebody fell silent another has its checks, in ms. And within it whoever could hear nothing has
-/// heard what the others know.
+/// Within this time after somebody fell silent another has its checks, in ms. And within it whoever could hear nothing
+/// has heard what the others know.
 const TAKEN_OVER_MS: i64 = SILENT_MS + RETURN_MS + 2 * POLL_MS;
 
 /// INV-1: a slot of a region of which a probe is well has a sample, unless who is well there changed of late.
@@ -33,8 +33,8 @@ pub(super) fn inv_1_a_slot_has_a_sample_where_a_probe_is_well(world: &World) -> 
     Ok(())
 }
 
-/// INV-3: a slot of a region whose probes are all well, and have been for as long as shares take to move, is looked at by
-/// one of them.
+/// INV-3: a slot of a region whose probes are all well, and have been for as long as shares take to move, is looked at
+/// by one of them.
 pub(super) fn inv_3_a_slot_has_one_owner_where_all_are_well(world: &World) -> Law {
     // How a probe is, it tells with what it sends next; what it measured of its clock, with what it sends after that.
     let moved_ms = RETURN_MS + TAKEN_OVER_MS + world.plan.interval_ms;

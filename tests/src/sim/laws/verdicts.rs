@@ -81,8 +81,8 @@ pub(super) fn said(seen: &ServiceAssessment, verdicts: &[Verdict]) -> Vec<Span> 
     seen.timeline.spans().filter(|(_, verdict)| verdicts.contains(verdict)).map(|(span, _)| span).collect()
 }
 
-/// For each region, the widest spans in which it could be held to be down (or not to be, where not `down`): from each sample
-/// that says so for as long as anything is held.
+/// For each region, the widest spans in which it could be held to be down (or not to be, where not `down`): from each
+/// sample that says so for as long as anything is held.
 pub(super) fn claims(world: &World, down: bool) -> Vec<Vec<Span>> {
     let hold_ms = hold_ms(world);
     let mut voices = vec![Vec::new(); world.plan.regions];
@@ -94,7 +94,8 @@ pub(super) fn claims(world: &World, down: bool) -> Vec<Vec<Span>> {
     voices
 }
 
-/// A sample holds until the next slot, or where that begins late until it does, by the longest interval of any fleet file.
+/// A sample holds until the next slot, or where that begins late until it does, by the longest interval of any fleet
+/// file.
 fn hold_ms(world: &World) -> i64 {
     let longest = world.plan.fleets.iter().map(|fleet| fleet.checks[0].interval_ms).max().unwrap_or(0);
     longest + longest / 2 + TIMEOUT_MS
@@ -128,7 +129,8 @@ pub(super) fn inv_5_only_a_quorum_that_saw_it_makes_it_down_or_up(world: &World,
     Ok(())
 }
 
-/// INV-5, the other way round: where a quorum of regions saw it down, and saw it down again at their next slot, it is down.
+/// INV-5, the other way round: where a quorum of regions saw it down, and saw it down again at their next slot, it is
+/// down.
 pub(super) fn inv_5_what_a_quorum_saw_is_down(world: &World, seen: &ServiceAssessment) -> Law {
     let owed = world.ledger.owed();
     let sure = (0..world.plan.regions).map(|region| {
@@ -165,8 +167,8 @@ fn around_reloads(world: &World) -> Vec<Span> {
     )
 }
 
-/// INV-5: where nothing kept probes from seeing the truth, each outage is found, none is invented, and the bounds of each hold
-/// how long it truly was.
+/// INV-5: where nothing kept probes from seeing the truth, each outage is found, none is invented, and the bounds of
+/// each hold how long it truly was.
 pub(super) fn inv_5_the_bounds_of_a_fair_world_hold_the_truth(world: &World, seen: &ServiceAssessment) -> Law {
     if !world.plan.fair {
         return Ok(());

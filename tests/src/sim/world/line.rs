@@ -205,8 +205,8 @@ impl World {
         }
     }
 
-    /// Probes that were not heard for a while and could be say that they live. Nobody but the evaluator wants to know, so
-    /// they do just before it looks.
+    /// Probes that were not heard for a while and could be say that they live. Nobody but the evaluator wants to know,
+    /// so they do just before it looks.
     fn signs_of_life(&mut self) {
         for probe in 0..self.probes.len() {
             let host = &self.probes[probe];

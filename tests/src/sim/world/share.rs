@@ -1,7 +1,8 @@
-//! Who looks at what: probes ask for their work, and are given it by the real planner from what the aggregator heard of them.
+//! Who looks at what: probes ask for their work, and are given it by the real planner from what the aggregator heard of
+//! them.
 //!
-//! Where a region has one probe, it asks once it begins and whenever the fleet file changes. Where it has several, each of them
-//! is heard every [`POLL_MS`], as it is over its waiting request and by its signs of life.
+//! Where a region has one probe, it asks once it begins and whenever the fleet file changes. Where it has several, each
+//! of them is heard every [`POLL_MS`], as it is over its waiting request and by its signs of life.
 
 use std::sync::Arc;
 

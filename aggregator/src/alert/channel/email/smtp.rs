@@ -1,8 +1,8 @@
 //! The dialogue with a mail server: RFC 5321, STARTTLS (RFC 3207), AUTH (RFC 4954).
 //!
-//! Our own, and not a library's, because the address that was judged is the one that is dialled, because nothing that came
-//! before TLS may be taken for an answer after it, and because the code of each answer decides whether it is tried again:
-//! 4yz may change, 5yz will not. Nobody is written to twice where only some were refused.
+//! Our own, and not a library's, because the address that was judged is the one that is dialled, because nothing that
+//! came before TLS may be taken for an answer after it, and because the code of each answer decides whether it is tried
+//! again: 4yz may change, 5yz will not. Nobody is written to twice where only some were refused.
 
 use std::time::Duration;
 
