@@ -1,6 +1,5 @@
 //! What is taken, what is refused, and what is never acknowledged.
 
-use std::sync::mpsc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -171,11 +170,7 @@ async fn inv_2_a_store_that_is_busy_says_so_before_the_commit_and_not_after() {
     let door = Door::with(limits).await;
     let probe = door.probe("eu-west", "eu-west-1").await;
     let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
-    let (release, held) = mpsc::channel::<()>();
-    let store = door.running.store.clone();
-    let holding = tokio::spawn(async move {
-        store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
-    });
+    let (release, holding) = door.hold_the_writer();
     let batch = probe.batch(vec![door.sample("eu-west", 0)]);
     let answer = connection.post(&batch).await;
     assert_eq!((answer.status, answer.refusal().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
@@ -192,11 +187,7 @@ async fn what_is_committed_after_its_probe_was_told_to_come_again_is_known_to_al
     let door = Door::with(Limits { commit: Duration::from_millis(100), ..Limits::default() }).await;
     let probe = door.probe("eu-west", "eu-west-1").await;
     let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
-    let (release, held) = mpsc::channel::<()>();
-    let store = door.running.store.clone();
-    let holding = tokio::spawn(async move {
-        store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
-    });
+    let (release, holding) = door.hold_the_writer();
     let answer = connection.post(&probe.batch(vec![door.sample("eu-west", 0)])).await;
     assert_eq!(answer.refusal(), "busy");
     let mut arrivals = door.running.arrivals.subscribe();

@@ -66,11 +66,7 @@ async fn a_spent_invitation_brings_nobody_back_who_was_shut_out_or_replaced_or_i
 #[tokio::test]
 async fn a_stranger_is_refused_before_its_request_is_looked_at_and_without_the_writer() {
     let door = Door::open().await;
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let store = door.running.store.clone();
-    let holding = tokio::spawn(async move {
-        store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
-    });
+    let (release, holding) = door.hold_the_writer();
     let mut stranger = door.connect(None).await.unwrap();
     let bad = JoinRequest { token: "guessed".to_owned(), csr_pem: "no PEM".to_owned(), probe: None };
     let asking = stranger.send(Method::POST, JOIN_PATH, &[], serde_json::to_vec(&bad).unwrap());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -140,6 +140,16 @@ impl Door {
         let (status, probe) = self.join(name).await;
         assert_eq!(status, StatusCode::OK);
         probe.unwrap()
+    }
+
+    /// Keeps the store's writer busy until something is sent; then what holds it ends.
+    pub(super) fn hold_the_writer(&self) -> (mpsc::Sender<()>, JoinHandle<()>) {
+        let (release, held) = mpsc::channel::<()>();
+        let store = self.running.store.clone();
+        let holding = tokio::spawn(async move {
+            store.write(move |_tx| Ok(held.recv().is_ok())).await.unwrap();
+        });
+        (release, holding)
     }
 
     /// Joins with `secret`; the key never leaves here.
