@@ -70,6 +70,8 @@ pub struct Gateway {
     began: Timestamp,
     /// Places for batches being taken apart.
     at_work: Semaphore,
+    /// Places for batches that wait for their commit.
+    deliveries: Arc<Semaphore>,
     /// Places for those who want to join.
     joins: Semaphore,
     /// Why it was told that somebody could not join.
@@ -110,6 +112,7 @@ impl Gateway {
             shut_out: Seldom::default(),
             began: running.clock.now(),
             at_work: Semaphore::new(limits.batches_at_work),
+            deliveries: Arc::new(Semaphore::new(limits.deliveries_at_work)),
             joins: Semaphore::new(limits::JOINS_AT_WORK),
             not_let_in: Seldom::default(),
             limits,

@@ -67,10 +67,14 @@ async fn store(
     let (bytes, batch) = decoded?;
     *cost = Cost { samples: batch.samples.len(), bytes };
     drop(at_work);
+    let place = gateway.deliveries.clone().acquire_owned().await.expect("the semaphore is never closed");
     // It goes on where nobody waits for it any more: what is committed after all is to be known to all whom it
     // concerns.
     let (gateway, peer) = (gateway.clone(), peer.clone());
-    let delivering = tokio::spawn(async move { gateway.deliver(&peer, batch).await });
+    let delivering = tokio::spawn(async move {
+        let _place = place;
+        gateway.deliver(&peer, batch).await
+    });
     let delivered =
         delivering.await.map_err(|_panicked| Refused::later("internal", "the batch could not be stored"))?;
     Ok(Json(delivered?))

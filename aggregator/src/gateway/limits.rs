@@ -31,6 +31,9 @@ pub const CLOSING: Duration = Duration::from_secs(5);
 pub const COMMIT: Duration = Duration::from_secs(10);
 /// Batches decompressed, read and checked at one time; each may need some 30 MiB while it is.
 pub const BATCHES_AT_WORK: usize = 8;
+/// Batches that wait for their commit at one time, those among them that nobody waits for any more; further ones wait
+/// within [`COMMIT`], and are given up with their request.
+pub const DELIVERIES_AT_WORK: usize = 128;
 /// The most bytes of a request's head.
 pub const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The most header fields of a request.
@@ -67,6 +70,8 @@ pub struct Limits {
     pub commit: Duration,
     /// See [`BATCHES_AT_WORK`].
     pub batches_at_work: usize,
+    /// See [`DELIVERIES_AT_WORK`].
+    pub deliveries_at_work: usize,
 }
 
 impl Default for Limits {
@@ -83,6 +88,7 @@ impl Default for Limits {
             closing: CLOSING,
             commit: COMMIT,
             batches_at_work: BATCHES_AT_WORK,
+            deliveries_at_work: DELIVERIES_AT_WORK,
         }
     }
 }

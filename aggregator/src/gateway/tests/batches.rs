@@ -199,6 +199,23 @@ async fn what_is_committed_after_its_probe_was_told_to_come_again_is_known_to_al
 }
 
 #[tokio::test]
+async fn inv_9_a_store_that_hangs_keeps_no_more_batches_than_there_are_places() {
+    let (commit, deliveries_at_work) = (Duration::from_millis(100), 1);
+    let door = Door::with(Limits { commit, deliveries_at_work, ..Limits::default() }).await;
+    let probe = door.probe("eu-west", "eu-west-1").await;
+    let mut connection = door.connect(Some(&probe.identity)).await.unwrap();
+    let (release, holding) = door.hold_the_writer();
+    for slot in 0..3 {
+        let answer = connection.post(&probe.batch(vec![door.sample("eu-west", slot)])).await;
+        assert_eq!(answer.refusal(), "busy");
+    }
+    release.send(()).unwrap();
+    holding.await.unwrap();
+    connection.post(&probe.batch(Vec::new())).await.ack();
+    assert_eq!(door.stored().await, 1, "the first had a place, and the others went with their requests");
+}
+
+#[tokio::test]
 async fn a_slot_of_a_version_that_was_is_taken_and_a_new_check_from_the_moment_it_is_in_force() {
     let door = Door::open().await;
     let probe = door.probe("eu-west", "eu-west-1").await;
